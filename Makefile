@@ -1,0 +1,57 @@
+# make demo: train, score and look at a real model, from nothing, in about ten minutes on two cores.
+# make test: every check that a change has to pass.
+# Both set up what they need in .venv, here.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Flags for the demo, such as DEMO="--help"
+DEMO ?=
+TORCH := $(shell sed -n 's/^ *"\(torch[<>=!~].*\)",/\1/p' pyproject.toml)
+
+.PHONY: help demo test clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# //p' Makefile | head -3
+
+demo: $(VENV)/demo.stamp
+	@$(BIN)/seq2see demo $(DEMO)
+
+test: $(VENV)/test.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest --cov=translate --cov-report=term:skip-covered --cov-fail-under=90
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .ruff_cache .hypothesis
+
+# A stamp is written last: what Ctrl-C interrupts is done again.
+$(VENV)/made.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit("seq2see needs Python 3.11 or later, and $(PYTHON) is " + sys.version.split()[0] \
+	  + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	@echo "making $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+# On Linux, PyPI's torch brings gigabytes for NVIDIA's GPUs. Without such a GPU, torch's own index has a small one;
+# if that cannot be reached, the next step takes what pip finds.
+$(VENV)/torch.stamp: $(VENV)/made.stamp pyproject.toml
+	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi > /dev/null; then \
+	  echo "installing torch without CUDA ..."; \
+	  $(INSTALL) --retries 0 --index-url https://download.pytorch.org/whl/cpu "$(TORCH)" 2> /dev/null \
+	    || echo "  not to be had from download.pytorch.org; pip takes it from where it takes the rest"; \
+	fi
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/torch.stamp pyproject.toml
+	@echo "installing seq2see and what it needs ..."
+	@$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/torch.stamp pyproject.toml
+	@echo "installing seq2see, what it needs, and what its tests need ..."
+	@$(INSTALL) -e ".[dev]"
+	@touch $@ $(VENV)/demo.stamp

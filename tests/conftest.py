@@ -1,0 +1,43 @@
+"""What holds for every test: seeded, on one thread, and under CI not skipped."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+import torch
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "optional: may be skipped even under CI=true, for want of what CI has not"
+    )
+    torch.set_num_threads(1)  # tensors of size 2 to 9 are slower on more
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def _must_run(item: pytest.Item | pytest.Collector) -> bool:
+    return os.environ.get("CI") == "true" and item.get_closest_marker("optional") is None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and _must_run(item):
+        report.outcome = "failed"
+        report.longrepr = f"skipped under CI=true, where nothing may be missing: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if report.skipped and _must_run(collector):
+        report.outcome = "failed"
+        report.longrepr = f"skipped under CI=true, where nothing may be missing: {report.longrepr}"
+    return report

@@ -1,0 +1,122 @@
+"""Who may import whom, read from the source: one way only, and one door for each outside library."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "translate"
+
+# A module imports from lines above its own, and from its own folder; nothing else of ours.
+ORDER = [
+    ["errors"],
+    ["config", "platforms", "text_files"],
+    ["attention", "config_files", "corpora", "dropout", "search", "tokenizer"],
+    ["arguments", "padding", "transformer"],
+    ["batches", "encoders"],
+    ["decoders"],
+    ["model"],
+    ["run_directory"],
+    ["translator"],
+    ["alignment", "evaluation"],
+    ["training"],
+    ["commands"],
+    ["cli"],
+]
+LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
+
+# Each outside library, and who may import it.
+DOORS = {
+    "datasets": ["batches", "corpora"],
+    "entmax": ["attention"],
+    "jsonargparse": ["arguments", "commands", "config_files"],
+    "lightning": ["training"],
+    "matplotlib": ["alignment.heatmap"],
+    "sacrebleu": ["evaluation"],
+    "sacremoses": ["evaluation"],
+    "safetensors": ["run_directory"],
+    "sentencepiece": ["tokenizer"],
+    "yaml": ["config_files"],
+}
+
+# What takes long to import, and what `--help` can do without.
+HEAVY = {"datasets", "lightning", "matplotlib", "numpy", "pandas", "sacrebleu", "sentencepiece", "torch"}
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name below `translate` -> file; the package itself is ""."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(part for part in parts if part != "__init__")] = path
+    return found
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module imported anywhere in a file, functions and type checks included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def part(name: str) -> str:
+    """The file or folder of ours that an import such as translate.alignment.extract.Alignment is of."""
+    return name.removeprefix("translate").removeprefix(".").partition(".")[0]
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_point_one_way(module: str) -> None:
+    if module == "":  # the public names, imported when they are asked for
+        return
+    assert part(module) in LEVEL, f"say in ORDER where translate.{module} belongs"
+    for name in imports(modules()[module]):
+        if name.split(".")[0] != "translate" or part(name) in ("", "__version__", part(module)):
+            continue
+        assert LEVEL[part(name)] < LEVEL[part(module)], f"translate.{module} may not import {name}"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_each_outside_library_has_one_door(module: str) -> None:
+    for name in imports(modules()[module]):
+        doors = DOORS.get(name.split(".")[0])
+        assert doors is None or any(module == door or module.startswith(f"{door}.") for door in doors), (
+            f"translate.{module} may not import {name}: only {', '.join(doors)} may"
+        )
+
+
+def test_the_order_names_no_module_that_is_gone() -> None:
+    assert set(LEVEL) == {part(module) for module in modules()} - {""}
+
+
+def loaded_by(code: str) -> set[str]:
+    """The heavy libraries that a new Python has loaded after running some code."""
+    code += f"\nimport sys; print('loaded', *sorted({HEAVY} & set(sys.modules)))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(result.stdout.splitlines()[-1].split()[1:])
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert loaded_by("import translate; translate.__version__") == set()
+
+
+def test_translating_loads_neither_lightning_nor_datasets_nor_matplotlib() -> None:
+    loaded = loaded_by("from translate import Translator")
+    assert "torch" in loaded
+    assert not loaded & {"datasets", "lightning", "matplotlib", "sacrebleu"}
+
+
+def test_help_of_every_verb_loads_nothing_heavy() -> None:
+    code = (
+        "import seq2see\nfrom translate.cli import VERBS\nassert seq2see.main(['--help']) == 0\n"
+        "for verb in VERBS:\n    assert seq2see.main([verb, '--help']) == 0"
+    )
+    assert loaded_by(code) == set()

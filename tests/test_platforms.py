@@ -1,0 +1,121 @@
+import sys
+
+import pytest
+
+from translate.errors import UsageError
+from translate.platforms import (
+    Facts,
+    choose_plan,
+    count_cores,
+    cpu_features,
+    gather_facts,
+    keep_freed_memory,
+    set_threads,
+)
+
+LINUX = Facts(system="Linux", cores=2, cpu_bf16=True, cuda=False, cuda_bf16=False, mps=False)
+OLD_LINUX = LINUX._replace(cpu_bf16=False)
+GPU = LINUX._replace(cuda=True, cuda_bf16=True)
+OLD_GPU = GPU._replace(cuda_bf16=False)
+MAC = Facts(system="Darwin", cores=8, cpu_bf16=False, cuda=False, cuda_bf16=False, mps=True)
+INTEL_MAC = MAC._replace(mps=False)
+WINDOWS = Facts(system="Windows", cores=4, cpu_bf16=False, cuda=False, cuda_bf16=False, mps=False)
+
+
+@pytest.mark.parametrize(
+    ("facts", "device", "precision"),
+    [
+        (LINUX, "cpu", "bf16"),
+        (OLD_LINUX, "cpu", "float32"),
+        (GPU, "cuda", "bf16"),
+        (OLD_GPU, "cuda", "float32"),
+        (MAC, "mps", "float32"),
+        (INTEL_MAC, "cpu", "float32"),
+        (WINDOWS, "cpu", "float32"),
+    ],
+)
+def test_auto_takes_the_best_device_and_bf16_only_where_it_is_native(facts, device, precision):
+    plan = choose_plan("auto", "auto", facts)
+    assert (plan.device, plan.precision) == (device, precision)
+
+
+def test_what_is_asked_for_is_taken():
+    assert choose_plan("cpu", "float32", GPU)[:2] == ("cpu", "float32")
+    assert choose_plan("cpu", "auto", MAC)[:2] == ("cpu", "float32")
+    assert choose_plan("cuda", "float32", GPU)[:2] == ("cuda", "float32")
+
+
+def test_bf16_without_native_bf16_is_possible_but_said_to_be_slow():
+    plan = choose_plan("cpu", "bf16", OLD_LINUX)
+    assert plan.precision == "bf16"
+    assert "does not multiply bfloat16 natively, so this may be far slower" in plan.why
+
+
+@pytest.mark.parametrize(
+    ("device", "facts", "there"),
+    [("cuda", MAC, "mps, cpu"), ("mps", GPU, "cuda, cpu"), ("cuda", LINUX, "cpu")],
+)
+def test_a_missing_device_is_refused_and_those_that_are_there_are_named(device, facts, there):
+    with pytest.raises(UsageError, match=f"device {device} is not there: this machine has {there}$"):
+        choose_plan(device, "auto", facts)
+
+
+def test_bf16_on_mps_is_refused():
+    with pytest.raises(
+        UsageError, match="precision bf16 is not supported on device mps: use float32 or auto"
+    ):
+        choose_plan("auto", "bf16", MAC)
+
+
+def test_this_machine_has_a_plan():
+    facts = gather_facts()
+    assert facts.cores >= 1
+    assert choose_plan("auto", "auto", facts).device in ("cpu", "cuda", "mps")
+
+
+def test_without_torchs_own_answer_linux_tells_the_processors_features(monkeypatch, tmp_path):
+    monkeypatch.delattr("torch.cpu.get_capabilities", raising=False)
+    cpuinfo = tmp_path / "cpuinfo"
+    monkeypatch.setattr("translate.platforms.CPU_INFO", cpuinfo)
+    assert cpu_features() == frozenset()
+    cpuinfo.write_text("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16\nbugs\t\t: none\n")
+    assert cpu_features() == {"fpu", "avx2", "avx512_bf16"}
+
+
+@pytest.mark.parametrize(
+    ("quota", "most"), [("max 100000", 10**6), ("100000 100000", 1), ("50000 100000", 1)]
+)
+def test_a_containers_quota_limits_the_cores(monkeypatch, tmp_path, quota, most):
+    (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    monkeypatch.setattr("translate.platforms.CPU_QUOTA", tmp_path / "cpu.max")
+    assert 1 <= count_cores() <= most
+
+
+def test_threads_are_set_and_zero_is_torchs_own_choice():
+    before = set_threads(0)
+    try:
+        assert set_threads(3) == 3
+    finally:
+        assert set_threads(before) == before
+
+
+def test_freed_memory_is_kept_only_by_glibc(monkeypatch):
+    monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))  # musl, macOS, Windows
+    assert keep_freed_memory() is False
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mallopt belongs to glibc")
+def test_glibc_takes_the_settings(monkeypatch):
+    calls = []
+
+    class Libc:
+        @staticmethod
+        def mallopt(option, value):
+            calls.append((option, value))
+            return 1
+
+    # Not the real one: it would change the process that the other tests run in.
+    monkeypatch.setattr("ctypes.CDLL", lambda name: Libc)
+    monkeypatch.setattr("platform.libc_ver", lambda: ("glibc", "2.36"))
+    assert keep_freed_memory() is True
+    assert calls == [(-3, 2**30), (-1, 2**31 - 1)]

@@ -1,0 +1,1 @@
+"""Alignments: which source words each target word came from, as weights, links, error rates and pictures."""

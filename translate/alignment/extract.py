@@ -1,0 +1,186 @@
+"""From a sentence pair to its attention weights, in one teacher-forced pass.
+
+Search keeps no weights. Any pair, the model's own translation or one that the user brings, is read again as
+in
+training: row t of the weights is what the decoder attended to when it was about to emit target piece t. The
+last row and column belong to the end of sentence; they are never cropped.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from translate.config import ModelConfig
+from translate.errors import UsageError
+from translate.model import Seq2Seq
+from translate.padding import group_by_tokens, pad
+from translate.tokenizer import BOS_ID, EOS_ID, Tokenizer, Tokenizers
+
+log = logging.getLogger(__name__)
+
+END = "</s>"
+# The longest side that is aligned. The weights grow with the product of both lengths, and a longer text is a
+# document, about which a model of sentences and the reader of a plot can say nothing.
+MAX_PIECES = 1024
+
+Span = tuple[int, int]
+
+
+class Alignment(NamedTuple):
+    """What each target token attended to; a pair with a blank side has no tokens and no weights."""
+
+    src: str
+    tgt: str
+    src_tokens: tuple[str, ...]  # as they are shown; the last one is END
+    tgt_tokens: tuple[str, ...]
+    src_spans: tuple[Span, ...]  # characters: src[begin:end]; END is at (len(src), len(src))
+    tgt_spans: tuple[Span, ...]
+    weights: Float[np.ndarray, "T S"]  # rows sum to one
+    choice: str  # which attention, for people
+    level: str = "subword pieces"  # what a token is, for people
+
+
+class Reading(NamedTuple):
+    """Which of a model's attentions is read."""
+
+    layer: int  # from 0
+    head: int | None  # from 0; None is the mean of all
+    words: str  # the choice in words, for the plot
+
+
+def choose_attention(config: ModelConfig, layer: int | None = None, head: int | None = None) -> Reading:
+    """Choose a layer and a head, both counted from 1 as people do, and say it in words.
+
+    Without a layer, a transformer is read at the last but one (best in Garg et al. 2019);
+    without a head, the mean of all is taken.
+
+    Raises:
+        UsageError: The model has no such layer or head.
+    """
+    layers = config.decoder.layers if config.decoder.type == "transformer" else 1
+    heads = config.attention.heads
+    if layer is not None and not 1 <= layer <= layers:
+        raise UsageError(
+            f"there is no layer {layer} to read: the decoder has {_count(layers, 'layer')} with attention"
+        )
+    if head is not None and not 1 <= head <= heads:
+        raise UsageError(f"there is no head {head} to read: the attention has {_count(heads, 'head')}")
+    chosen = max(layers - 1, 1) if layer is None else layer
+    words = [f"{config.attention.score.replace('_', ' ')} attention"]
+    if config.attention.normalizer != "softmax":
+        words[0] += f" ({config.attention.normalizer})"
+    if layers > 1:
+        words.append(f"layer {chosen} of {layers}")
+    if heads > 1:
+        words.append(f"mean of {heads} heads" if head is None else f"head {head} of {heads}")
+    text = ", ".join(words)
+    if layers > 1 and layer is None:
+        text += " (default: the last layer but one, Garg et al. 2019)"
+    return Reading(chosen - 1, None if head is None else head - 1, text)
+
+
+def align_pairs(
+    model: Seq2Seq,
+    tokenizers: Tokenizers,
+    pairs: Sequence[tuple[str, str]],
+    reading: Reading,
+    *,
+    batch_tokens: int = 4096,
+) -> list[Alignment]:
+    """Align pairs of (source, target) texts, piece by piece, in one teacher-forced pass each.
+
+    The model must be in eval mode. A pair is left without tokens if one of its texts is blank, or if one has
+    more than MAX_PIECES pieces, which is logged.
+
+    Args:
+        batch_tokens: target slots of a batch, padding included, and source slots likewise.
+    """
+    ids = [
+        ([*src, EOS_ID], [*tgt, EOS_ID])
+        for src, tgt in zip(
+            tokenizers.src.encode_batch([src for src, _ in pairs]),
+            tokenizers.tgt.encode_batch([tgt for _, tgt in pairs]),
+            strict=True,
+        )
+    ]
+    results = [_blank(src, tgt, reading) for src, tgt in pairs]
+    kept = [index for index, pair in enumerate(pairs) if _is_alignable(pair, ids[index])]
+    lengths = [max(map(len, ids[index])) for index in kept]
+    for group in group_by_tokens(lengths, batch_tokens):
+        rows = [kept[position] for position in group]
+        for row, weights in zip(rows, _read(model, [ids[row] for row in rows], reading), strict=True):
+            results[row] = _alignment(tokenizers, pairs[row], ids[row], weights, reading)
+    return results
+
+
+def end_mass(alignment: Alignment) -> float | None:
+    """Mean weight that the target tokens, the end of sentence apart, give to the source's end of sentence.
+
+    A high value means that the picture hides something: the model attends to no word. None for a blank pair.
+    """
+    rows = alignment.weights[:-1]
+    return float(rows[:, -1].mean()) if len(rows) else None
+
+
+def _is_alignable(pair: tuple[str, str], ids: tuple[list[int], list[int]]) -> bool:
+    longest = max(len(side) - 1 for side in ids)
+    if longest > MAX_PIECES:
+        log.warning(
+            "a pair is too long to align, so it gets no links: one side has %d pieces, more than %d (%r ...)",
+            longest,
+            MAX_PIECES,
+            pair[0][:40],
+        )
+        return False
+    return bool(pair[0].strip() and pair[1].strip())
+
+
+@torch.inference_mode()
+def _read(
+    model: Seq2Seq, ids: Sequence[tuple[list[int], list[int]]], reading: Reading
+) -> list[Float[np.ndarray, "_ _"]]:
+    """Return the chosen weights of each pair of ids, without padding."""
+    src, src_mask = pad([src for src, _ in ids])
+    tgt_in, _ = pad([[BOS_ID, *tgt[:-1]] for _, tgt in ids])
+    device = model.device
+    weights = model.align(src.to(device), src_mask.to(device), tgt_in.to(device))[:, reading.layer]
+    chosen = weights.mean(dim=1) if reading.head is None else weights[:, reading.head]
+    cells = chosen.float().cpu().numpy()
+    # Copies: a slice would keep the weights of the whole batch alive.
+    return [cells[row, : len(tgt), : len(src)].copy() for row, (src, tgt) in enumerate(ids)]
+
+
+def _alignment(
+    tokenizers: Tokenizers,
+    pair: tuple[str, str],
+    ids: tuple[list[int], list[int]],
+    weights: Float[np.ndarray, "T S"],
+    reading: Reading,
+) -> Alignment:
+    src, tgt = pair
+    return Alignment(
+        src,
+        tgt,
+        (*tokenizers.src.pieces(ids[0][:-1]), END),
+        (*tokenizers.tgt.pieces(ids[1][:-1]), END),
+        _spans(tokenizers.src, src),
+        _spans(tokenizers.tgt, tgt),
+        weights,
+        reading.words,
+    )
+
+
+def _spans(tokenizer: Tokenizer, text: str) -> tuple[Span, ...]:
+    return (*tokenizer.offsets(text), (len(text), len(text)))
+
+
+def _blank(src: str, tgt: str, reading: Reading) -> Alignment:
+    return Alignment(src, tgt, (), (), (), (), np.zeros((0, 0), dtype=np.float32), reading.words)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

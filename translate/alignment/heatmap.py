@@ -1,0 +1,282 @@
+"""Heatmaps of alignments: the only place that knows matplotlib (its Figure; pyplot would keep global state).
+
+Source words are on top, target words at the left, both in reading order; the end of sentence is the last
+column and row. The scale is the same for every picture, so two pictures can be compared.
+"""
+
+import logging
+import textwrap
+import unicodedata
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+from matplotlib import font_manager, ft2font
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.figure import Figure
+
+from translate.alignment.extract import Alignment, end_mass
+from translate.alignment.labels import columns_of, needs_glyph, shown
+
+log = logging.getLogger(__name__)
+
+DOTS_PER_INCH = 150
+_DEFAULT_FONT = "DejaVu Sans"  # comes with matplotlib
+_MAX_SIDE = 40.0  # inches; at 150 dots an inch that is 6,000 pixels
+_INK, _QUIET_INK, _GRID = "#1b1b1b", "#6a6a6a", "#dcdcdc"
+
+
+class _Sizes(NamedTuple):
+    """Inches and points that depend on how many words there are."""
+
+    cell: float  # inches
+    font: float  # points, of the labels
+    rotation: int  # degrees, of the labels on top
+
+
+def draw(alignment: Alignment, name: str, fonts: Sequence[str]) -> Figure:
+    """Draw one pair that has tokens.
+
+    Args:
+        name: What the picture is about (the run, the number of the sentence); the first line of the title.
+        fonts: Families to look for glyphs in, first to last; `choose_fonts` finds them.
+    """
+    rows, columns = alignment.weights.shape
+    with _settings(fonts):
+        labels = [shown(token) for token in (*alignment.src_tokens, *alignment.tgt_tokens)]
+        sizes = _choose_sizes(rows, columns, labels[:columns])
+        figure = Figure(figsize=(columns * sizes.cell, rows * sizes.cell), dpi=DOTS_PER_INCH)
+        axes = figure.add_axes((0, 0, 1, 1))
+        _draw_cells(axes, alignment, sizes)
+        _draw_labels(axes, labels[:columns], labels[columns:], sizes)
+        _draw_scale(figure, axes, columns * sizes.cell)
+        _draw_words_around(figure, axes, alignment, name)
+    return figure
+
+
+def save(figures: Iterable[Figure], path: str | Path, fonts: Sequence[str]) -> None:
+    """Write a figure as PNG, SVG or PDF, or several as pages of a PDF; the same figure gives the same bytes.
+
+    SVG keeps labels as text: they can be searched, and the viewer's fonts supply what this machine's lack.
+    """
+    path = Path(path)
+    layout: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.15, "facecolor": "white"}
+    with _settings(fonts):
+        match path.suffix.lower():
+            case ".pdf":
+                with PdfPages(path, metadata={"CreationDate": None}) as pages:
+                    for figure in figures:
+                        pages.savefig(figure, **layout)
+            case ".svg":
+                (figure,) = figures
+                figure.savefig(path, metadata={"Date": None}, **layout)
+            case ".png":
+                (figure,) = figures
+                figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None}, **layout)
+            case suffix:
+                raise AssertionError(suffix)
+
+
+def choose_fonts(texts: Iterable[str]) -> list[str]:
+    """Find families of fonts that together have a glyph for every character of the texts.
+
+    matplotlib's own font comes first. Characters that no font on this machine has are logged once, with their
+    script and where to get a font; they are drawn as boxes.
+    """
+    missing = {character for text in texts for character in shown(text, limit=None) if needs_glyph(character)}
+    missing -= _charmap(font_manager.findfont(_DEFAULT_FONT), 0)
+    families = [_DEFAULT_FONT]
+    if missing:
+        covers = _covers()
+        # Chinese alone: a Japanese or Korean font would draw other variants of its characters.
+        variant = "JP" if any("\u3040" <= c <= "\u30ff" for c in missing) else "SC"
+        while missing and covers:
+            best = max(covers, key=lambda family: (len(missing & covers[family]), _taste(family, variant)))
+            if not missing & covers[best]:
+                break
+            families.append(best)
+            missing -= covers.pop(best)
+    if missing:
+        _warn_of_missing(missing)
+    return families
+
+
+def _choose_sizes(rows: int, columns: int, labels: Sequence[str]) -> _Sizes:
+    """Few words are drawn large; many small, but so that a label still fits beside the next."""
+    most = max(rows, columns)
+    cell = min(max(0.5 - 0.008 * (most - 8), 0.2), 0.5, _MAX_SIDE / most)
+    font = min(11.0, cell * 72 * 0.55)
+    widest = max(sum(map(columns_of, label)) for label in labels)
+    if widest * 0.62 * font <= cell * 72:  # DejaVu's letters are about so wide
+        return _Sizes(cell, font, 0)
+    return _Sizes(cell, font, 45 if cell >= 0.3 else 90)
+
+
+def _draw_cells(axes: Axes, alignment: Alignment, sizes: _Sizes) -> None:
+    weights = alignment.weights
+    rows, columns = weights.shape
+    many = rows * columns > 20_000  # as vectors they would make a file that no viewer opens
+    axes.pcolormesh(
+        weights,
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        edgecolors="none" if many else _GRID,
+        linewidth=0 if many else 0.4,
+        rasterized=many,
+    )
+    axes.invert_yaxis()
+    # The end of sentence is set apart: it is no word.
+    axes.axvline(columns - 1, color=_QUIET_INK, linewidth=0.9)
+    axes.axhline(rows - 1, color=_QUIET_INK, linewidth=0.9)
+    if sizes.cell < 0.4:
+        return
+    for row in range(rows):
+        for column in range(columns):
+            percent = round(100 * float(weights[row, column]))
+            if percent:
+                color = "white" if percent > 55 else _INK
+                axes.text(
+                    column + 0.5, row + 0.5, f"{percent}", ha="center", va="center", fontsize=8, color=color
+                )
+
+
+def _draw_labels(axes: Axes, src: Sequence[str], tgt: Sequence[str], sizes: _Sizes) -> None:
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    axes.set_xticks(
+        [column + 0.5 for column in range(len(src))],
+        src,
+        rotation=sizes.rotation,
+        fontsize=sizes.font,
+        parse_math=False,
+    )
+    if sizes.rotation:
+        # Anchored where they begin, so that an SVG fits whatever font its viewer takes.
+        for label in axes.get_xticklabels():
+            label.set(ha="left", va="center" if sizes.rotation == 90 else "baseline", rotation_mode="anchor")
+    axes.set_yticks([row + 0.5 for row in range(len(tgt))], tgt, fontsize=sizes.font, parse_math=False)
+    axes.tick_params(length=0, pad=3, colors=_INK)
+    for label in (axes.get_xticklabels()[-1], axes.get_yticklabels()[-1]):
+        label.set_color(_QUIET_INK)
+    for spine in axes.spines.values():
+        spine.set_color(_QUIET_INK)
+    axes.set_xlabel("source", fontsize=9, color=_QUIET_INK, labelpad=6)
+    axes.set_ylabel("target", fontsize=9, color=_QUIET_INK, labelpad=6)
+
+
+def _draw_scale(figure: Figure, axes: Axes, width: float) -> None:
+    """Put a narrow colour bar at the right, as far and large in inches on every picture if there is room."""
+    height = min(1.0, 2.5 / figure.get_figheight())
+    scale = axes.inset_axes((1 + 0.15 / width, 1 - height, 0.12 / width, height))
+    bar = figure.colorbar(axes.collections[0], cax=scale, ticks=[0, 0.5, 1])
+    bar.ax.set_yticklabels(["0", "50", "100%"], fontsize=8, color=_QUIET_INK)
+    bar.ax.tick_params(length=2, color=_QUIET_INK)
+    bar.outline.set_edgecolor(_QUIET_INK)
+    bar.outline.set_linewidth(0.5)
+
+
+def _draw_words_around(figure: Figure, axes: Axes, alignment: Alignment, name: str) -> None:
+    """Write above what this is, and below what was read and how much of it went to no word."""
+    box = figure.get_tightbbox()  # inches
+    width = max(box.width, 4.5)
+    mass = end_mass(alignment)
+    notes = [
+        alignment.choice,
+        f"level: {alignment.level}; every row adds up to 100%",
+        f"end of sentence ({alignment.src_tokens[-1]}) gets {mass:.0%} of the attention, its own row apart",
+    ]
+    height = figure.get_figheight()
+    left = box.x0 / figure.get_figwidth()
+    title = textwrap.fill(shown(name, limit=None), max(int(width * 72 / (11 * 0.62)), 20))
+    figure.text(
+        left,
+        (box.y1 + 0.15) / height,
+        title,
+        fontsize=11,
+        weight="bold",
+        color=_INK,
+        va="bottom",
+        parse_math=False,
+    )
+    body = "\n".join(textwrap.fill(note, max(int(width * 72 / (8 * 0.56)), 20)) for note in notes)
+    figure.text(
+        left, (box.y0 - 0.15) / height, body, fontsize=8, color=_QUIET_INK, va="top", parse_math=False
+    )
+
+
+@contextmanager
+def _settings(fonts: Sequence[str]) -> Iterator[None]:
+    """Draw the same for everyone: matplotlib's defaults, whatever a user's own settings say."""
+    with mpl.rc_context(mpl.rcParamsDefault), warnings.catch_warnings():
+        mpl.rcParams["font.family"] = list(fonts)
+        mpl.rcParams["svg.fonttype"] = "none"
+        mpl.rcParams["svg.hashsalt"] = "seq2see"
+        # `choose_fonts` has already said so, once and with what helps.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
+        yield
+
+
+# First words of the Unicode names of what a font for Chinese, Japanese and Korean has.
+_EAST_ASIAN = frozenset(
+    ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH", "HALFWIDTH")
+)
+
+
+@cache
+def _charmap(path: str, face: int) -> frozenset[str]:
+    """Return the characters that a font has glyphs for; none if it cannot be read."""
+    try:
+        font = ft2font.FT2Font(path, face_index=face)
+    except (OSError, RuntimeError, NotImplementedError):
+        return frozenset()
+    return frozenset(map(chr, font.get_charmap()))
+
+
+def _covers() -> dict[str, frozenset[str]]:
+    """Family -> characters, of the upright fonts of normal weight on this machine."""
+    manager = font_manager.fontManager
+    known = {entry.fname for entry in manager.ttflist}
+    for path in font_manager.findSystemFonts():
+        # matplotlib remembers what was there when it was first used.
+        if path not in known:
+            try:
+                manager.addfont(path)
+            except (OSError, RuntimeError, NotImplementedError):
+                continue  # damaged, or made of bitmaps (colour emoji), which matplotlib cannot draw
+    return {
+        entry.name: _charmap(entry.fname, entry.index)
+        for entry in manager.ttflist
+        if entry.style == "normal" and entry.weight == 400 and not entry.name.startswith("Last Resort")
+    }
+
+
+def _taste(family: str, variant: str) -> tuple[bool, bool, bool, str]:
+    """Rank fonts with the same characters: no serifs, proportional, the fitting variant; then by name."""
+    words = family.split()
+    return "Sans" in words, "Mono" not in words, variant in words, family
+
+
+def _warn_of_missing(missing: set[str]) -> None:
+    """Log which characters have no glyph, by script, and which package has a font for them."""
+    scripts: dict[str, list[str]] = {}
+    for character in sorted(missing):
+        word = unicodedata.name(character, "UNNAMED").split()[0]
+        scripts.setdefault("CJK" if word in _EAST_ASIAN else word, []).append(character)
+    packages = sorted({"fonts-noto-cjk" if script == "CJK" else "fonts-noto-core" for script in scripts})
+    listing = ", ".join(
+        f"{len(found)} {script} ({' '.join(found[:5])}{' ...' if len(found) > 5 else ''})"
+        for script, found in sorted(scripts.items())
+    )
+    log.warning(
+        "no font on this machine has %d characters of the text, drawn as boxes: %s; install fonts for them "
+        "(Debian: apt-get install %s; elsewhere: Noto, https://fonts.google.com/noto)",
+        len(missing),
+        listing,
+        " ".join(packages),
+    )

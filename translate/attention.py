@@ -1,0 +1,384 @@
+"""Attention: where to look, and what is seen there.
+
+A query (what the decoder knows) is compared with a key for each source position; the scores become
+weights that sum to one, and the weighted average of the values is the context:
+
+    scores_j = score(query, key_j)      weights = softmax(scores)      context = sum_j weights_j value_j
+
+`attention` below is this in four lines. The modules share one interface and differ in how they
+project and score:
+
+    additive     vᵀ tanh(W_q q + W_k k)        Bahdanau et al. 2015, appendix A.1.2
+    symmetric    vᵀ tanh(W q + W k)            the same with one W, so that f(x, y) = f(y, x)
+    dot          qᵀ k                          Luong et al. 2015, equation 8
+    general      qᵀ W k                        Luong et al. 2015, equation 8
+    scaled_dot   (W_q q)ᵀ (W_k k) / √d         Vaswani et al. 2017, equation 1
+
+An attention holds no state: `prepare` projects a source once and returns a Memory, which is then
+passed in for one step or for all steps.
+"""
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from entmax import entmax15, sparsemax
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from translate.config import Normalizer, Score
+
+
+def attention(
+    query: Float[Tensor, "*batch T D"],
+    key: Float[Tensor, "*batch S D"],
+    value: Float[Tensor, "*batch S C"],
+    mask: Bool[Tensor, "*#batch #T S"] | None = None,
+) -> tuple[Float[Tensor, "*batch T C"], Float[Tensor, "*batch T S"]]:
+    """Scaled dot-product attention, softmax(Q Kᵀ / √d) V (Vaswani et al. 2017, equation 1).
+
+    Returns the output and the weights. A query that may look nowhere (its mask all False) gets zeros.
+    """
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    weights = normalize(scores, mask)
+    return weights @ value, weights
+
+
+def normalize(
+    scores: Float[Tensor, "*batch T S"],
+    mask: Bool[Tensor, "*#batch #T S"] | None = None,
+    normalizer: Normalizer = "softmax",
+) -> Float[Tensor, "*batch T S"]:
+    """Turn scores into weights that are not negative and sum to one over the unmasked positions.
+
+    softmax gives every position some weight; sparsemax (Martins & Astudillo 2016) and 1.5-entmax
+    (Peters et al. 2019) give most of them exactly zero. A row that is masked everywhere is all zeros.
+    """
+    if mask is not None:
+        # A row of -inf alone has no softmax, so such a row is left as it is here and zeroed below.
+        scores = scores.masked_fill(~mask & mask.any(dim=-1, keepdim=True), -math.inf)
+    match normalizer:
+        case "softmax":
+            weights = scores.softmax(dim=-1)
+        case "sparsemax":
+            weights = sparsemax(scores, dim=-1)
+        case "entmax15":
+            weights = entmax15(scores, dim=-1)
+    return weights if mask is None else weights.masked_fill(~mask, 0.0)
+
+
+class Memory(NamedTuple):
+    """An encoded source batch, prepared for one attention."""
+
+    values: Float[Tensor, "B N S D"]  # what is averaged
+    keys: Float[Tensor, "B N S A"]  # what queries are compared with: projected once, used at every step
+    mask: Bool[Tensor, "B S"]  # True on tokens, False on padding
+
+    def select(self, rows: Int[Tensor, " R"]) -> "Memory":
+        """Keep these batch rows in this order; a row may occur more than once."""
+        return Memory(self.values[rows], self.keys[rows], self.mask[rows])
+
+
+class Attention(nn.Module):
+    """What all attentions share; a subclass says how to project and how to score.
+
+    Args:
+        query_size: H, units of a query (a decoder state).
+        memory_size: M, units of an encoded source position.
+        size: units that both are projected to, all heads together (where the score projects).
+        heads: N, attentions side by side, each with its own part of the units.
+        normalizer: from scores to weights.
+        output_size: C, units of the context. None averages the memory itself, as Bahdanau and Luong do
+            (C = M, one head only); a size projects values for each head and joins them (Vaswani et al. 2017).
+    """
+
+    def __init__(
+        self,
+        query_size: int,
+        memory_size: int,
+        size: int,
+        heads: int = 1,
+        normalizer: Normalizer = "softmax",
+        output_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        if heads > 1 and output_size is None:
+            raise ValueError(
+                f"{heads} heads need an output_size: only one head can average the memory itself"
+            )
+        self.heads = heads
+        self.normalizer: Normalizer = normalizer
+        self.context_size = memory_size if output_size is None else output_size
+        self.project_query: nn.Module = nn.Identity()
+        self.project_key: nn.Module = nn.Identity()
+        self.project_value: nn.Module = nn.Identity()
+        self.join: nn.Module = nn.Identity()
+        if output_size is not None:
+            self.project_value = nn.Linear(memory_size, output_size, bias=False)
+            self.join = nn.Linear(output_size, output_size, bias=False)
+
+    def prepare(self, values: Float[Tensor, "B S M"], mask: Bool[Tensor, "B S"]) -> Memory:
+        """Project a source once, for every query to come."""
+        keys = split_heads(self.project_key(values), self.heads)
+        averaged = split_heads(self.project_value(values), self.heads)
+        return Memory(_precise(averaged), _precise(keys), mask)
+
+    def score(
+        self,
+        queries: Float[Tensor, "B N T A"],
+        keys: Float[Tensor, "B N S A"],
+    ) -> Float[Tensor, "B N T S"]:
+        """Compare projected queries and keys, head by head."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        query: Float[Tensor, "B T H"],
+        memory: Memory,
+        coverage: Float[Tensor, "B N S"] | None = None,
+    ) -> tuple[Float[Tensor, "B T C"], Float[Tensor, "B N T S"]]:
+        """Return each query's context and the weights it was averaged with.
+
+        Args:
+            query: what asks.
+            memory: from `prepare`.
+            coverage: sum of the weights of all earlier steps; only for an attention built with coverage.
+        """
+        queries = _precise(split_heads(self.project_query(query), self.heads))
+        with _full_precision(query.device):
+            keys = memory.keys if coverage is None else self.cover(memory.keys, coverage)
+            scores = self.score(queries, keys)
+            weights = normalize(scores, memory.mask[:, None, None, :], self.normalizer)
+            context = join_heads(weights.to(memory.values.dtype) @ memory.values)
+        return self.join(context), weights
+
+    def context(self, query: Float[Tensor, "B T H"], memory: Memory) -> Float[Tensor, "B T C"]:
+        """Return the contexts only, by the fastest kernel there is."""
+        return self(query, memory)[0]  # type: ignore[no-any-return]  # nn.Module.__call__ is untyped
+
+    def cover(
+        self, keys: Float[Tensor, "B N S A"], coverage: Float[Tensor, "B N S"]
+    ) -> Float[Tensor, "B N S A"]:
+        """Add to each key how much of it was attended so far."""
+        raise NotImplementedError(f"{type(self).__name__} has no coverage")
+
+
+class AdditiveAttention(Attention):
+    """vᵀ tanh(W_q q + W_k k), Bahdanau et al. (2015), appendix A.1.2.
+
+    With coverage, vᵀ tanh(W_q q + W_k k + W_c c), where c is the sum of the position's weights so far
+    (Tu et al. 2016, equation 6, with the sum of the weights as linguistic coverage, fertility one).
+    """
+
+    def __init__(
+        self,
+        query_size: int,
+        memory_size: int,
+        size: int,
+        heads: int = 1,
+        normalizer: Normalizer = "softmax",
+        output_size: int | None = None,
+        coverage: bool = False,
+    ) -> None:
+        super().__init__(query_size, memory_size, size, heads, normalizer, output_size)
+        self.project_query = nn.Linear(query_size, size, bias=False)
+        self.project_key = nn.Linear(memory_size, size, bias=False)
+        self.energy = _energy(heads, size // heads)
+        self.project_coverage = nn.Parameter(torch.zeros(heads, size // heads)) if coverage else None
+
+    def score(
+        self, queries: Float[Tensor, "B N T A"], keys: Float[Tensor, "B N S A"]
+    ) -> Float[Tensor, "B N T S"]:
+        """Return vᵀ tanh(q + k) for every pair; q and k are projected already."""
+        return _additive_score(queries, keys, self.energy)
+
+    def cover(
+        self, keys: Float[Tensor, "B N S A"], coverage: Float[Tensor, "B N S"]
+    ) -> Float[Tensor, "B N S A"]:
+        """Add W_c c to the projected keys, which inside the tanh is the paper's third term."""
+        if self.project_coverage is None:
+            raise ValueError("this attention was built without coverage")
+        return keys + coverage[..., None] * self.project_coverage[:, None, :]
+
+
+class SymmetricAttention(Attention):
+    """vᵀ tanh(W q + W k): additive with one W, so query and key can be exchanged; needs H = M."""
+
+    def __init__(
+        self,
+        query_size: int,
+        memory_size: int,
+        size: int,
+        heads: int = 1,
+        normalizer: Normalizer = "softmax",
+        output_size: int | None = None,
+    ) -> None:
+        super().__init__(query_size, memory_size, size, heads, normalizer, output_size)
+        _check_equal("symmetric", query_size, memory_size)
+        self.project_query = nn.Linear(query_size, size, bias=False)
+        self.project_key = self.project_query
+        self.energy = _energy(heads, size // heads)
+
+    def score(
+        self, queries: Float[Tensor, "B N T A"], keys: Float[Tensor, "B N S A"]
+    ) -> Float[Tensor, "B N T S"]:
+        """Return vᵀ tanh(q + k) for every pair; q and k are projected already."""
+        return _additive_score(queries, keys, self.energy)
+
+
+class DotAttention(Attention):
+    """qᵀ k, nothing projected (Luong et al. 2015, equation 8, "dot"); needs H = M."""
+
+    def __init__(
+        self,
+        query_size: int,
+        memory_size: int,
+        size: int,
+        heads: int = 1,
+        normalizer: Normalizer = "softmax",
+        output_size: int | None = None,
+    ) -> None:
+        super().__init__(query_size, memory_size, size, heads, normalizer, output_size)
+        _check_equal("dot", query_size, memory_size)
+
+    def score(
+        self, queries: Float[Tensor, "B N T A"], keys: Float[Tensor, "B N S A"]
+    ) -> Float[Tensor, "B N T S"]:
+        """Return qᵀ k for every pair."""
+        return queries @ keys.transpose(-2, -1)
+
+
+class GeneralAttention(Attention):
+    """qᵀ W k (Luong et al. 2015, equation 8, "general")."""
+
+    def __init__(
+        self,
+        query_size: int,
+        memory_size: int,
+        size: int,
+        heads: int = 1,
+        normalizer: Normalizer = "softmax",
+        output_size: int | None = None,
+    ) -> None:
+        super().__init__(query_size, memory_size, size, heads, normalizer, output_size)
+        self.project_key = nn.Linear(memory_size, query_size, bias=False)
+
+    def score(
+        self, queries: Float[Tensor, "B N T A"], keys: Float[Tensor, "B N S A"]
+    ) -> Float[Tensor, "B N T S"]:
+        """Return qᵀ (W k) for every pair; k is projected already."""
+        return queries @ keys.transpose(-2, -1)
+
+
+class ScaledDotAttention(Attention):
+    """(W_q q)ᵀ (W_k k) / √d, d the units of a head (Vaswani et al. 2017, equation 1)."""
+
+    def __init__(
+        self,
+        query_size: int,
+        memory_size: int,
+        size: int,
+        heads: int = 1,
+        normalizer: Normalizer = "softmax",
+        output_size: int | None = None,
+    ) -> None:
+        super().__init__(query_size, memory_size, size, heads, normalizer, output_size)
+        self.project_query = nn.Linear(query_size, size, bias=False)
+        self.project_key = nn.Linear(memory_size, size, bias=False)
+
+    def score(
+        self, queries: Float[Tensor, "B N T A"], keys: Float[Tensor, "B N S A"]
+    ) -> Float[Tensor, "B N T S"]:
+        """Return qᵀ k / √d for every pair; q and k are projected already."""
+        return queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])
+
+    def context(self, query: Float[Tensor, "B T H"], memory: Memory) -> Float[Tensor, "B T C"]:
+        """The same contexts as `forward`, by torch's fused kernel where softmax is the normalizer."""
+        if self.normalizer != "softmax":
+            return super().context(query, memory)
+        queries = split_heads(self.project_query(query), self.heads)
+        context = fused_attention(queries, memory.keys, memory.values, memory.mask[:, None, None, :])
+        return self.join(join_heads(context))  # type: ignore[no-any-return]
+
+
+def build_attention(
+    score: Score,
+    query_size: int,
+    memory_size: int,
+    size: int,
+    heads: int = 1,
+    normalizer: Normalizer = "softmax",
+    output_size: int | None = None,
+    coverage: bool = False,
+) -> Attention:
+    """Build the attention with this score; several heads project values (see `Attention`)."""
+    if heads > 1 and output_size is None:
+        output_size = memory_size
+    arguments = (query_size, memory_size, size, heads, normalizer, output_size)
+    match score:
+        case "additive":
+            return AdditiveAttention(*arguments, coverage=coverage)
+        case "symmetric":
+            return SymmetricAttention(*arguments)
+        case "dot":
+            return DotAttention(*arguments)
+        case "general":
+            return GeneralAttention(*arguments)
+        case "scaled_dot":
+            return ScaledDotAttention(*arguments)
+
+
+def fused_attention(
+    query: Float[Tensor, "B N T A"],
+    key: Float[Tensor, "B N S A"],
+    value: Float[Tensor, "B N S D"],
+    mask: Bool[Tensor, "B #N #T S"] | None = None,
+    *,
+    causal: bool = False,
+) -> Float[Tensor, "B N T D"]:
+    """`attention` without its weights, by torch's fused kernel."""
+    with _full_precision(query.device):
+        return F.scaled_dot_product_attention(
+            _precise(query), _precise(key), _precise(value), attn_mask=mask, is_causal=causal
+        )
+
+
+def split_heads(x: Float[Tensor, "B T X"], heads: int) -> Float[Tensor, "B N T D"]:
+    """Give each of N heads its own D = X / N units."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def join_heads(x: Float[Tensor, "B N T D"]) -> Float[Tensor, "B T X"]:
+    """Undo `split_heads`."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def _additive_score(
+    queries: Float[Tensor, "B N T A"], keys: Float[Tensor, "B N S A"], energy: Float[Tensor, "N A"]
+) -> Float[Tensor, "B N T S"]:
+    hidden = torch.tanh(queries[:, :, :, None] + keys[:, :, None])  # (B, N, T, S, A)
+    return (hidden @ energy[:, None, :, None]).squeeze(-1)
+
+
+def _energy(heads: int, size: int) -> nn.Parameter:
+    """The v of each head, drawn as nn.Linear draws its weights."""
+    bound = 1 / math.sqrt(size)
+    return nn.Parameter(torch.empty(heads, size).uniform_(-bound, bound))
+
+
+def _check_equal(score: str, query_size: int, memory_size: int) -> None:
+    if query_size != memory_size:
+        raise ValueError(
+            f"{score} attention needs query_size = memory_size, got {query_size} and {memory_size}"
+        )
+
+
+def _precise(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    return x.float() if x.device.type == "cpu" and x.dtype == torch.bfloat16 else x
+
+
+def _full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """On CPU, keep attention out of autocast: the backward of its bfloat16 kernel is ten times slower."""
+    return torch.autocast("cpu", enabled=False) if device.type == "cpu" else nullcontext()

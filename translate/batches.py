@@ -1,0 +1,148 @@
+"""From rows of ids to padded batches: token-bounded, sorted by length, resumable, the same on every run."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from datasets import Dataset, disable_progress_bars, load_from_disk
+from jaxtyping import Bool, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from translate.padding import pad
+from translate.tokenizer import BOS_ID, EOS_ID
+
+Indices = NDArray[np.int64]
+
+
+class Batch(NamedTuple):
+    """Sentence pairs as ids, padded on the right."""
+
+    src: Int[Tensor, "B S"]  # pieces, end of sentence
+    src_mask: Bool[Tensor, "B S"]
+    tgt_in: Int[Tensor, "B T"]  # beginning of sentence, pieces
+    tgt_out: Int[Tensor, "B T"]  # pieces, end of sentence
+    tgt_mask: Bool[Tensor, "B T"]
+
+
+def collate(src: Sequence[Sequence[int]], tgt: Sequence[Sequence[int]]) -> Batch:
+    """Add the special ids and pad; the pieces come without them."""
+    src_ids, src_mask = pad([[*row, EOS_ID] for row in src])
+    tgt_in, tgt_mask = pad([[BOS_ID, *row] for row in tgt])
+    tgt_out, _ = pad([[*row, EOS_ID] for row in tgt])
+    return Batch(src_ids, src_mask, tgt_in, tgt_out, tgt_mask)
+
+
+def plan_batches(
+    src_lengths: Indices, tgt_lengths: Indices, batch_tokens: int, random: np.random.Generator
+) -> list[Indices]:
+    """Group pairs of like lengths; a batch has at most `batch_tokens` slots, both sides and padding counted.
+
+    Sorted by target, then source length; ties and the order of the batches are drawn from `random`. A
+    pair larger than `batch_tokens` is a batch of its own. Every pair is in exactly one batch.
+
+    Args:
+        src_lengths: with the end of sentence.
+        tgt_lengths: with the end of sentence.
+    """
+    ties = random.permutation(len(src_lengths))
+    order = ties[np.lexsort((src_lengths[ties], tgt_lengths[ties]))]
+    batches = []
+    start = 0
+    while start < len(order):
+        # Lengths are at least 1 each, so no batch has more rows than this.
+        window = order[start : start + max(1, batch_tokens // 2)]
+        width = np.maximum.accumulate(src_lengths[window]) + np.maximum.accumulate(tgt_lengths[window])
+        slots = width * np.arange(1, len(window) + 1)
+        count = max(1, int(np.searchsorted(slots, batch_tokens, side="right")))
+        batches.append(window[:count])
+        start += count
+    return [batches[number] for number in random.permutation(len(batches))]
+
+
+class IdPairs:
+    """Tokenised sentence pairs, memory-mapped from an Arrow folder (columns src and tgt)."""
+
+    def __init__(self, folder: Path) -> None:
+        self._rows = load_from_disk(str(folder))
+        lengths = self._rows.with_format("numpy")
+        self.src_lengths: Indices = np.asarray(lengths["src_length"][:], dtype=np.int64)
+        self.tgt_lengths: Indices = np.asarray(lengths["tgt_length"][:], dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Number of pairs."""
+        return len(self.src_lengths)
+
+    def batch(self, rows: Indices) -> Batch:
+        """Read and pad these pairs."""
+        pairs = self._rows[rows.tolist()]
+        return collate(pairs["src"], pairs["tgt"])
+
+    @staticmethod
+    def write(folder: Path, src: Sequence[Sequence[int]], tgt: Sequence[Sequence[int]]) -> None:
+        """Write ids (without special ones) for the constructor to map; lengths count the end of sentence."""
+        disable_progress_bars()
+        columns = {
+            "src": src,
+            "tgt": tgt,
+            "src_length": [len(row) + 1 for row in src],
+            "tgt_length": [len(row) + 1 for row in tgt],
+        }
+        Dataset.from_dict(columns).save_to_disk(str(folder))
+
+
+class BatchLoader:
+    """The batches of one epoch after another; knows where it stands, so that training resumes exactly.
+
+    The plan of an epoch is a function of (seed, epoch). With several processes each takes every
+    `world_size`-th batch, all of them equally many (the last few batches may be left to the next epoch's
+    other order).
+    """
+
+    def __init__(
+        self, pairs: IdPairs, batch_tokens: int, seed: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.pairs = pairs
+        self.batch_tokens = batch_tokens
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        self.consumed = 0
+        self._length = len(self.plan(0)) // world_size
+
+    def plan(self, epoch: int) -> list[Indices]:
+        """The batches of an epoch, of all processes."""
+        random = np.random.default_rng((self.seed, epoch))
+        return plan_batches(self.pairs.src_lengths, self.pairs.tgt_lengths, self.batch_tokens, random)
+
+    def padding(self) -> float:
+        """Share of slots that are padding, in an epoch."""
+        slots = sum(
+            len(rows) * int(self.pairs.src_lengths[rows].max() + self.pairs.tgt_lengths[rows].max())
+            for rows in self.plan(0)
+        )
+        return 1 - float(self.pairs.src_lengths.sum() + self.pairs.tgt_lengths.sum()) / slots
+
+    def __len__(self) -> int:
+        """Batches an epoch: the same in all, since only equal lengths change places."""
+        return self._length
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Go on where the last epoch or the loaded state ended."""
+        mine = self.plan(self.epoch)[self.rank :: self.world_size][: self._length]
+        for number in range(self.consumed, len(mine)):
+            # Counted before the batch is handed out: whoever saves the state then has had it.
+            self.consumed = number + 1
+            if self.consumed == len(mine):
+                self.epoch, self.consumed = self.epoch + 1, 0
+            yield self.pairs.batch(mine[number])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader stands."""
+        return {"epoch": self.epoch, "consumed": self.consumed}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand where the state was taken."""
+        self.epoch, self.consumed = state["epoch"], state["consumed"]

@@ -1,0 +1,257 @@
+"""Make a corpus: get sentence pairs from a source, clean, split and write them.
+
+The folder it makes (default DATA_DIR/SOURCE_SRC_TGT) is what `seq2see train --corpus` wants. Sources:
+
+    home-assistant  interface texts in some sixty languages, downloaded from PyPI; the default of the demo
+    multi30k        captions of photographs, from a folder (--path) or the Hugging Face hub
+    tatoeba         everyday sentences, from a tab-separated file (--path)
+    synthetic       made by a grammar, with exact word alignments
+    hub             any dataset of the Hugging Face hub (--dataset, --src-lang, --tgt-lang)
+    files           two text files of your own (--src, --tgt)
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from jsonargparse import ArgumentParser, Namespace
+
+from translate.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from translate.corpora import Corpus
+
+Source = Literal["home-assistant", "multi30k", "tatoeba", "synthetic", "hub", "files"]
+
+
+class Option(NamedTuple):
+    """A flag that only some sources use."""
+
+    type: type
+    sources: tuple[Source, ...]
+    help: str
+    default: str | int | None = None
+
+
+WITH_LANGUAGES: tuple[Source, ...] = ("home-assistant", "multi30k", "tatoeba", "hub", "files")
+DRAWN: tuple[Source, ...] = ("home-assistant", "tatoeba", "synthetic", "hub", "files")
+OPTIONS = {
+    "src_lang": Option(str, WITH_LANGUAGES, "Language to translate from.", "en"),
+    "tgt_lang": Option(str, WITH_LANGUAGES, "Language to translate into.", "de"),
+    "path": Option(
+        str, ("multi30k", "tatoeba"), "Folder (multi30k; without it, from the hub) or file (tatoeba)."
+    ),
+    "dataset": Option(str, ("hub",), "Its name, or the folder of a downloaded one."),
+    "dataset_config": Option(str, ("hub",), "Which of its configurations, if it has several."),
+    "src_column": Option(str, ("hub",), "Column, or entry of `translation`. Default: as --src-lang."),
+    "tgt_column": Option(str, ("hub",), "Column, or entry of `translation`. Default: as --tgt-lang."),
+    "src": Option(str, ("files",), "Training text, one sentence a line (.gz is read as is)."),
+    "tgt": Option(str, ("files",), "Its translations, line by line."),
+    "valid_src": Option(str, ("files",), "Validation text. Default: held out from the training text."),
+    "valid_tgt": Option(str, ("files",), "Its translations, line by line."),
+    "test_src": Option(str, ("files",), "Test text. Default: held out from the training text."),
+    "test_tgt": Option(str, ("files",), "Its translations, line by line."),
+    "size": Option(int, ("synthetic",), "Training pairs.", 20_000),
+    "seed": Option(int, DRAWN, "Draws the parts, or the sentences.", 1),
+}
+NEEDED: dict[Source, tuple[str, ...]] = {
+    "tatoeba": ("path",),
+    "hub": ("dataset", "src_lang", "tgt_lang"),
+    "files": ("src", "tgt"),
+}
+INPUT_FILES = ("path", "src", "tgt", "valid_src", "valid_tgt", "test_src", "test_tgt")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the source, where things go, and every option of any source."""
+    parser.add_argument("source", type=Source, help="Where the sentence pairs come from.")
+    parser.add_argument("--out", type=str, help="Folder to make. Default: DATA_DIR/SOURCE_SRC_TGT.")
+    parser.add_argument("--data_dir", type=str, default="data", help="Where downloads and corpora go.")
+    for name, option in OPTIONS.items():
+        used_by = "" if option.sources in (WITH_LANGUAGES, DRAWN) else f"For {', '.join(option.sources)}: "
+        default = "" if option.default is None else f" Default: {option.default}."
+        parser.add_argument(f"--{name}", type=option.type, help=used_by + option.help + default)
+
+
+def run(options: Namespace) -> None:
+    """Make the corpus, or find that it is there already, and print what is in it.
+
+    Raises UsageError for options that do not fit the source; InputError as the source's module does, and when
+    the folder holds something else.
+    """
+    settings = read_options(options)
+    name = f"{options.source}_{settings['src_lang']}_{settings['tgt_lang']}"
+    out = Path(options.out if options.out is not None else Path(options.data_dir, name))
+    settings["sha256"] = _checksums(settings)
+
+    from translate.corpora import check_unused, load_corpus, write_corpus
+
+    if (out / "corpus.json").is_file():
+        _check_same(out, settings)
+        print(f"{out} is there already, made with these settings: nothing to do")
+    else:
+        check_unused(out)
+        write_corpus(make_corpus(settings, options.data_dir), out, settings)
+        print(f"made {out}")
+    print(report(load_corpus(out)))
+
+
+def read_options(options: Namespace) -> dict[str, Any]:
+    """Return the options that the source uses, defaults filled in.
+
+    Raises UsageError for one that it does not use, that it needs and lacks, or that makes no sense.
+    """
+    source = options.source
+    given = {name: getattr(options, name) for name in OPTIONS if getattr(options, name) is not None}
+    for name in given:
+        if source not in OPTIONS[name].sources:
+            raise UsageError(
+                f"{_flag(name)} is not used by {source}, only by {', '.join(OPTIONS[name].sources)}"
+            )
+    missing = [_flag(name) for name in NEEDED.get(source, ()) if name not in given]
+    if missing:
+        raise UsageError(f"{source} needs {' and '.join(missing)}")
+    for part in ("valid", "test"):
+        if (f"{part}_src" in given) != (f"{part}_tgt" in given):
+            raise UsageError(f"--{part}-src and --{part}-tgt belong together: give both or none")
+    defaults = {name: option.default for name, option in OPTIONS.items() if source in option.sources}
+    if source == "files":
+        defaults |= {f"{side}_lang": _language_of(given[side]) for side in ("src", "tgt")}
+    if source == "synthetic":
+        defaults |= {"src_lang": "en", "tgt_lang": "de"}
+    values = defaults | given
+    _check_languages(values["src_lang"], values["tgt_lang"])
+    return {"source": source} | {name: value for name, value in values.items() if value is not None}
+
+
+def make_corpus(settings: dict[str, Any], data_dir: str) -> "Corpus":
+    """Call the source's module."""
+    src_lang, tgt_lang, seed = settings["src_lang"], settings["tgt_lang"], settings.get("seed", 0)
+    match settings["source"]:
+        case "home-assistant":
+            from translate.corpora.home_assistant import make_home_assistant
+
+            return make_home_assistant(data_dir, src_lang, tgt_lang, seed)
+        case "multi30k":
+            from translate.corpora.multi30k import make_multi30k
+
+            return make_multi30k(settings.get("path"), src_lang, tgt_lang, data_dir)
+        case "tatoeba":
+            from translate.corpora.tatoeba import make_tatoeba
+
+            return make_tatoeba(settings["path"], src_lang, tgt_lang, seed)
+        case "synthetic":
+            from translate.corpora.synthetic import make_synthetic
+
+            return make_synthetic(settings["size"], seed)
+        case "hub":
+            from translate.corpora.hub import HubSource, make_hub
+
+            columns = settings.get("src_column", src_lang), settings.get("tgt_column", tgt_lang)
+            hub_source = HubSource(settings["dataset"], *columns, settings.get("dataset_config"))
+            return make_hub(hub_source, src_lang, tgt_lang, data_dir, seed)
+        case _:
+            from translate.corpora.files import make_files
+
+            train, valid, test = (
+                (settings[f"{part}src"], settings[f"{part}tgt"]) if f"{part}src" in settings else None
+                for part in ("", "valid_", "test_")
+            )
+            assert train is not None
+            return make_files(train, src_lang, tgt_lang, seed, valid=valid, test=test)
+
+
+def report(corpus: "Corpus") -> str:
+    """Say what is in a corpus, where it comes from, and what was left out."""
+    from translate.corpora.split import shared_groups
+
+    about = {
+        "corpus": f"{corpus.name}, {corpus.src_lang} to {corpus.tgt_lang}",
+        "licence": corpus.licence,
+        "citation": corpus.citation,
+        "source": corpus.url,
+    }
+    lines = [f"{name:<10}{text}" for name, text in about.items() if text]
+    lines += [
+        "",
+        f"{'part':<18}{'pairs':>10}{corpus.src_lang + ' words':>16}{corpus.tgt_lang + ' words':>16}",
+    ]
+    for name, split in corpus.splits.items():
+        words = [sum(len(text.split()) for text in split[side]) for side in ("src", "tgt")]
+        lines.append(f"{name:<18}{len(split):>10,}{words[0]:>16,}{words[1]:>16,}")
+    lines.append("")
+    for name, split in corpus.splits.items():
+        if name != "train":
+            shared = shared_groups(list(corpus.splits["train"]["src"]), list(split["src"]))
+            lines.append(f"{name} sources also in train (case, digits, punctuation aside): {shared:,}")
+    lines += [f"left out: {count:,} ({reason})" for reason, count in sorted(corpus.dropped.items()) if count]
+    if corpus.name == "synthetic":
+        from translate.corpora import synthetic
+
+        lines += ["", synthetic.report(corpus)]
+    return "\n".join(lines)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _language_of(path: str) -> str | None:
+    """Return "de" for train.de and train.de.gz; None when the name tells no language."""
+    suffix = Path(path.removesuffix(".gz")).suffix.removeprefix(".")
+    return suffix if suffix not in ("", "txt") else None
+
+
+def _check_languages(src_lang: str | None, tgt_lang: str | None) -> None:
+    for name, language in (("src_lang", src_lang), ("tgt_lang", tgt_lang)):
+        if language is None:
+            raise UsageError(
+                f"files needs {_flag(name)}, unless the file is named like train.en or train.en.gz"
+            )
+        if not re.fullmatch(r"[\w-]+", language):
+            raise UsageError(
+                f"{_flag(name)} is {language!r}: letters, digits and hyphens are allowed, as in zh-Hans"
+            )
+    if src_lang == tgt_lang:
+        raise UsageError(f"--src-lang and --tgt-lang are both {src_lang}: they must differ")
+
+
+def _checksums(settings: dict[str, Any]) -> dict[str, str]:
+    """Return the SHA-256 of each input file, so that changed files are noticed."""
+    checksums = {}
+    for option in INPUT_FILES:
+        if option in settings:
+            path = Path(settings[option])
+            languages = (settings["src_lang"], settings["tgt_lang"])
+            inside = sorted(path.iterdir()) if path.is_dir() else [path]
+            for file in inside:
+                if file == path or _language_of(str(file)) in languages:
+                    checksums[f"{option}: {file.name}"] = _sha256(file)
+    return checksums
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file or folder") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _check_same(out: Path, settings: dict[str, Any]) -> None:
+    """Raise InputError when the corpus in `out` was made with other settings, naming them."""
+    from translate.corpora import read_settings
+
+    made = read_settings(out)
+    # Where the input files lie does not matter, what is in them does.
+    names = sorted((made.keys() | settings.keys()) - set(INPUT_FILES))
+    differ = [name for name in names if made.get(name) != settings.get(name)]
+    if differ:
+        told = ", ".join("the input files" if name == "sha256" else _flag(name) for name in differ)
+        raise InputError(
+            f"{out} holds a corpus made with other settings (different: {told}) and is not overwritten: "
+            "move it away, or choose another --out"
+        )

@@ -1,0 +1,273 @@
+"""Score translations of a test set: BLEU, chrF, TER with sacreBLEU signatures, placeholders that survive."""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import re
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from jsonargparse import ArgumentParser, Namespace
+
+from translate import __version__
+from translate.config import SearchConfig
+from translate.errors import InputError, UsageError
+from translate.run_directory import RunDirectory
+from translate.text_files import read_lines, read_parallel
+
+log = logging.getLogger(__name__)
+
+Entry = dict[str, Any]  # one evaluation, as JSON
+
+SEARCH_OPTIONS: dict[str, tuple[type, str]] = {
+    "beam_size": (int, "Hypotheses kept for each sentence; 1 is greedy."),
+    "length_penalty": (float, "Log-probability is divided by length to this power; 0: not at all."),
+    "max_length_ratio": (float, "Most pieces of a translation, for each piece of the source."),
+    "max_length_offset": (int, "Pieces it may have beyond that."),
+    "min_length": (int, "Fewest pieces of a translation."),
+    "no_repeat_ngram": (int, "No sequence of so many pieces occurs twice; 0: repetition is allowed."),
+}
+
+
+class TestSet(NamedTuple):
+    """What is translated, and what that is compared with."""
+
+    name: str  # corpus folder/split, or the path of the references
+    sources: list[str] | None  # None: only hypotheses and references were given
+    references: list[str]
+    tgt_lang: str | None
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare which model, which test set, which search, and where results go."""
+    parser.add_argument("run", type=str, nargs="?", help="Run directory of the model.")
+    parser.add_argument("--src", type=str, help="Text to translate, one sentence a line (.gz is read as is).")
+    parser.add_argument("--ref", type=str, help="Its translations, line by line.")
+    parser.add_argument(
+        "--corpus",
+        type=str,
+        help="Instead of --src and --ref: a folder made by `seq2see corpus`. Default: the run's own.",
+    )
+    parser.add_argument("--split", type=str, help="Which part of the corpus. Default: test.")
+    parser.add_argument(
+        "--hypotheses",
+        type=str,
+        help="Score this file, made elsewhere, and translate nothing; needs no run directory.",
+    )
+    parser.add_argument(
+        "--tgt_lang",
+        type=str,
+        help="Language of the translations. Default: the corpus', or as in the name text.de or text.de.gz.",
+    )
+    parser.add_argument(
+        "--tokenized_lowercase",
+        action="store_true",
+        help="Add BLEU as in the literature on Multi30k: of lowercased, Moses-tokenised text.",
+    )
+    for name, (kind, about) in SEARCH_OPTIONS.items():
+        parser.add_argument(f"--{name}", type=kind, help=f"{about} Default: as in the run's config.")
+    parser.add_argument("--out", type=str, help="Write the translations to this file, line by line.")
+    parser.add_argument(
+        "--device", type=Literal["auto", "cpu", "cuda", "mps"], default="auto", help="Where to translate."
+    )
+    parser.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
+
+
+def run(options: Namespace) -> None:
+    """Translate and score, or only score; print it, and keep it in the run directory."""
+    from translate.evaluation import moses_lang
+
+    _check_usage(options)
+    directory = None if options.run is None else RunDirectory.open(options.run)
+    kept = [] if directory is None else _read_entries(directory)
+    test_set = _read_test_set(options, directory)
+    if options.tokenized_lowercase:
+        if test_set.tgt_lang is None:
+            raise UsageError("--tokenized-lowercase has rules for each language: give --tgt-lang, such as de")
+        moses_lang(test_set.tgt_lang)  # refused now, not after the translating
+    if options.hypotheses is None:
+        hypotheses, how = _translate(options, test_set)
+    else:
+        hypotheses, how = _read_hypotheses(options.hypotheses, test_set), {"hypotheses": options.hypotheses}
+    entry = _score(test_set, hypotheses, how, tokenized_lowercase=options.tokenized_lowercase)
+    if directory is not None:
+        entries = [*(old for old in kept if not _same(old, entry)), entry]
+        directory.save_json(directory.evaluation_path, entries)
+    print(json.dumps(entry, ensure_ascii=False) if options.json else _table(entry))
+
+
+def _check_usage(options: Namespace) -> None:
+    """Refuse options that lack or contradict one another, before anything is read."""
+    if options.hypotheses is None:
+        if options.run is None:
+            raise UsageError(
+                "nothing to score: give a run directory, or --hypotheses with a file of translations"
+            )
+        if (options.src is None) != (options.ref is None):
+            given, lacking = ("--src", "--ref") if options.ref is None else ("--ref", "--src")
+            raise UsageError(f"{given} is given without {lacking}: a test set of files needs both")
+    else:
+        unused = [name for name in ("out", *SEARCH_OPTIONS) if getattr(options, name) is not None]
+        if unused:
+            flag = unused[0].replace("_", "-")
+            raise UsageError(
+                f"--{flag} is for translating, but --hypotheses is scored as it is: leave one out"
+            )
+        if options.ref is None and options.corpus is None and options.run is None:
+            raise UsageError("--hypotheses needs references to be compared with: give --ref or --corpus")
+    for extra in ("corpus", "split"):
+        files = [name for name in ("src", "ref") if getattr(options, name) is not None]
+        if files and getattr(options, extra) is not None:
+            raise UsageError(
+                f"--{files[0]} and --{extra} are both given: a test set is of files or of a corpus"
+            )
+    if options.out is not None and not Path(options.out).absolute().parent.is_dir():
+        raise InputError(f"{options.out} cannot be written: its folder does not exist")
+
+
+def _read_test_set(options: Namespace, directory: RunDirectory | None) -> TestSet:
+    if options.ref is None:
+        return _read_split(
+            options.corpus or _own_corpus(directory), options.split or "test", options.tgt_lang
+        )
+    tgt_lang = options.tgt_lang or _lang_of(options.ref)
+    if options.src is None:
+        return TestSet(options.ref, None, read_lines(options.ref), tgt_lang)
+    pairs = read_parallel(options.src, options.ref)
+    return TestSet(options.ref, [src for src, _ in pairs], [ref for _, ref in pairs], tgt_lang)
+
+
+def _read_split(folder: str, split: str, tgt_lang: str | None) -> TestSet:
+    from translate.corpora import load_corpus
+
+    corpus = load_corpus(folder)
+    if split not in corpus.splits:
+        raise InputError(f"{folder} has no split {split}: it has {', '.join(corpus.splits)}")
+    rows = corpus.splits[split]
+    name = f"{Path(folder).as_posix()}/{split}"
+    return TestSet(name, list(rows["src"]), list(rows["tgt"]), tgt_lang or corpus.tgt_lang)
+
+
+def _own_corpus(directory: RunDirectory | None) -> str:
+    assert directory is not None  # _check_usage
+    corpus = directory.config.data.corpus
+    if corpus is None:
+        raise UsageError(
+            f"{directory.path} was trained on files, without a test part: give --src and --ref, or --corpus"
+        )
+    if not Path(corpus).is_dir():
+        raise InputError(
+            f"{corpus}, the corpus of {directory.path}, is not there: give --corpus, or --src and --ref"
+        )
+    return corpus
+
+
+def _lang_of(path: str) -> str | None:
+    """Return the language that a file's name ends in, as in text.de and text.zh-Hans.gz."""
+    suffix = Path(path.removesuffix(".gz")).suffix[1:]
+    return suffix if re.fullmatch("[a-z]{2}([-_][A-Za-z]+)?", suffix) else None
+
+
+def _read_hypotheses(path: str, test_set: TestSet) -> list[str]:
+    hypotheses = read_lines(path)
+    if len(hypotheses) != len(test_set.references):
+        raise InputError(
+            f"{path} has {len(hypotheses)} lines but {test_set.name} has {len(test_set.references)}: "
+            "there must be one translation for each reference"
+        )
+    return hypotheses
+
+
+def _translate(options: Namespace, test_set: TestSet) -> tuple[list[str], Entry]:
+    """Return the translations, and how they were made."""
+    from translate.translator import Translator
+
+    assert test_set.sources is not None  # _check_usage
+    translator = Translator(options.run, device=options.device)
+    given = {name: value for name in SEARCH_OPTIONS if (value := getattr(options, name)) is not None}
+    search = dataclasses.replace(translator.config.search, n_best=1, **given)
+    started = time.perf_counter()
+    hypotheses = [translation.text for translation in translator.translate(test_set.sources, search=search)]
+    seconds = time.perf_counter() - started
+    rate = len(hypotheses) / seconds
+    log.info("translated %d sentences in %.1f s: %.0f sentences/s", len(hypotheses), seconds, rate)
+    if options.out is not None:
+        Path(options.out).write_bytes("".join(f"{line}\n" for line in hypotheses).encode())
+    return hypotheses, {
+        "engine": "torch",
+        "precision": "float32",
+        "device": translator.model.device.type,
+        "search": {name: getattr(search, name) for name in SEARCH_OPTIONS},
+        "seconds": round(seconds, 2),
+        "versions": {"seq2see": __version__, "torch": version("torch")},
+    }
+
+
+def _score(test_set: TestSet, hypotheses: Sequence[str], how: Entry, *, tokenized_lowercase: bool) -> Entry:
+    from translate.evaluation import placeholders, score
+
+    tgt_lang = test_set.tgt_lang
+    scores = score(
+        hypotheses,
+        test_set.references,
+        tgt_lang=tgt_lang,
+        tokenized_lowercase_lang=tgt_lang if tokenized_lowercase else None,
+    )
+    kept = None if test_set.sources is None else placeholders(test_set.sources, hypotheses)._asdict()
+    references = "".join(f"{line}\n" for line in test_set.references)
+    return {
+        "test_set": test_set.name,
+        # of a plain file with Unix line ends, this is the checksum of the file
+        "reference_sha256": hashlib.sha256(references.encode()).hexdigest(),
+        "sentences": len(hypotheses),
+        "tgt_lang": tgt_lang,
+        **how,
+        "scores": [item._asdict() for item in scores],
+        "placeholders": kept,
+    }
+
+
+def _read_entries(directory: RunDirectory) -> list[Entry]:
+    """Return what evaluation.json holds, before any work that would be lost."""
+    path = directory.evaluation_path
+    try:
+        entries = directory.read_json(path) or []
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}): move it away, and a new one is made") from None
+    if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
+        raise InputError(f"{path} is not a list of evaluations: move it away, and a new one is made")
+    return entries
+
+
+def _same(old: Entry, new: Entry) -> bool:
+    """Whether the new entry replaces the old: the same translations are asked for."""
+    key = ("test_set", "reference_sha256", "search", "hypotheses")
+    return all(old.get(name) == new.get(name) for name in key)
+
+
+def _table(entry: Entry) -> str:
+    """Show an entry to people."""
+    rows = [(item["name"], f"{item['value']:.2f}", item["signature"]) for item in entry["scores"]]
+    kept = entry["placeholders"]
+    if kept and kept["total"]:
+        share = 100 * kept["kept"] / kept["total"]
+        rows.append(("placeholders kept", f"{share:.1f}%", f"{kept['kept']} of {kept['total']}"))
+    width = max(len(name) for name, _, _ in rows)
+    lines = [f"{name:{width}}  {value:>6}  {about}" for name, value, about in rows]
+    return "\n".join(
+        [f"{entry['test_set']}: {entry['sentences']} sentences, {_describe_search(entry)}", *lines]
+    )
+
+
+def _describe_search(entry: Entry) -> str:
+    if "hypotheses" in entry:
+        return f"translations from {entry['hypotheses']}"
+    search, default = entry["search"], dataclasses.asdict(SearchConfig())
+    beam = "greedy search" if search["beam_size"] == 1 else f"beam {search['beam_size']}"
+    unusual = [name for name in list(search)[2:] if search[name] != default[name]]
+    parts = [beam, f"length penalty {search['length_penalty']}"]
+    return ", ".join([*parts, *(f"{name.replace('_', ' ')} {search[name]}" for name in unusual)])

@@ -1,0 +1,98 @@
+"""Train a tokenizer on a corpus, to look at it or to share it between runs (`train` makes its own)."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import ArgumentParser, Namespace
+
+from translate.config import TokenizerConfig
+from translate.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from translate.tokenizer import Tokenizer
+
+# Sentences are counted from the beginning; the averages change little after that many.
+_COUNTED = 10_000
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the options: where the text is, where the models go, and the fields of TokenizerConfig."""
+    parser.add_argument("--src", type=str, help="Training text, one sentence a line (.gz is read as is).")
+    parser.add_argument("--tgt", type=str, help="Its translations, line by line.")
+    parser.add_argument("--corpus", type=str, help="Instead: a folder made by `seq2see corpus`.")
+    parser.add_argument(
+        "--out",
+        type=str,
+        required=True,
+        help="Folder for tokenizer.model, or src.model and tgt.model when not joint.",
+    )
+    parser.add_class_arguments(TokenizerConfig, skip={"path", "user_defined_symbols"})
+    parser.add_argument(
+        "--user_defined_symbols",
+        type=str,
+        nargs="+",
+        default=[],
+        metavar="SYMBOL",
+        help="Strings that are always one piece, such as a placeholder.",
+    )
+
+
+def run(options: Namespace) -> None:
+    """Train, save, and print what the vocabularies do to the text."""
+    from translate.tokenizer import train_tokenizers
+
+    config = TokenizerConfig(
+        algorithm=options.algorithm,
+        vocab_size=options.vocab_size,
+        joint=options.joint,
+        character_coverage=options.character_coverage,
+        normalization=options.normalization,
+        user_defined_symbols=tuple(options.user_defined_symbols),
+    )
+    src, tgt = _read(options)
+    out = Path(options.out)
+    paths = [out / name for name in (["tokenizer.model"] if config.joint else ["src.model", "tgt.model"])]
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; --out needs a folder")
+    for path in paths:
+        if path.exists():
+            raise InputError(
+                f"{path} exists already, and is not overwritten: move it, or choose another --out"
+            )
+    tokenizers = train_tokenizers(src, tgt, config)
+    out.mkdir(parents=True, exist_ok=True)
+    for path, tokenizer in zip(paths, tokenizers, strict=False):  # joint: one path, twice the same tokenizer
+        tokenizer.save(path)
+        print(f"{path}: {len(tokenizer)} pieces ({config.algorithm})")
+    _describe("src", tokenizers.src, src)
+    _describe("tgt", tokenizers.tgt, tgt)
+
+
+def _read(options: Namespace) -> tuple[list[str], list[str]]:
+    """Return the source and the target sentences to train on."""
+    if options.corpus is not None and options.src is None and options.tgt is None:
+        from translate.corpora import load_corpus
+
+        train = load_corpus(options.corpus).splits["train"]
+        return list(train["src"]), list(train["tgt"])
+    if options.corpus is None and options.src is not None and options.tgt is not None:
+        from translate.text_files import read_parallel
+
+        pairs = read_parallel(options.src, options.tgt)
+        return [src for src, _ in pairs], [tgt for _, tgt in pairs]
+    given = [f"--{name}" for name in ("src", "tgt", "corpus") if getattr(options, name) is not None]
+    raise UsageError(
+        f"needed are --src and --tgt, or --corpus alone; got {' '.join(given) or 'none of them'}"
+    )
+
+
+def _describe(side: str, tokenizer: "Tokenizer", texts: list[str]) -> None:
+    """Print how many pieces the text becomes, and an example."""
+    counted = [text for text in texts[:_COUNTED] if text.strip()]
+    if not counted:
+        return
+    pieces = sum(map(len, tokenizer.encode_batch(counted)))
+    words = sum(len(text.split()) for text in counted)
+    print(f"{side}: {pieces / words:.2f} pieces a word, {pieces / len(counted):.1f} a sentence; for example")
+    print(f"    {counted[0]}")
+    print(f"    {' '.join(tokenizer.pieces(tokenizer.encode(counted[0])))}")

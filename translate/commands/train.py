@@ -1,0 +1,42 @@
+"""Train a model: tokenizer, encoder-decoder, validation by BLEU, all into one run directory."""
+
+from jsonargparse import Namespace
+
+from translate.arguments import Parser
+from translate.config_files import read_config
+from translate.errors import UsageError
+
+STEPS = "training.max_steps"
+
+
+def add_arguments(parser: Parser) -> None:
+    """Declare the options: where the run goes; every setting of the config is a flag too."""
+    parser.add_argument("--out", type=str, help="New folder for the run.")
+    parser.add_argument(
+        "--resume",
+        type=str,
+        metavar="RUN",
+        help="Go on with this run from its last checkpoint; beside it only --max-steps can be given.",
+    )
+    parser.add_config()
+
+
+def run(options: Namespace) -> None:
+    """Train, or go on training."""
+    config = read_config(options)
+    if options.resume is None:
+        if options.out is None:
+            raise UsageError("where to? Give --out DIR for a new run, or --resume RUN to go on with one")
+        from translate.training.trainer import train
+
+        train(config, options.out)
+        return
+    others = [name for name in options.given if name != STEPS]
+    if options.out is not None or others:
+        raise UsageError(
+            f"--resume takes all settings from {options.resume}: beside it only --max-steps can be given, "
+            f"got {', '.join(others or ['--out'])}"
+        )
+    from translate.training.trainer import resume
+
+    resume(options.resume, config.training.max_steps if STEPS in options.given else None)

@@ -1,0 +1,284 @@
+"""Every setting of a run as frozen dataclasses, and the checks across fields.
+
+A YAML file, a flag (`--model.attention.score general`) and a field here are the same thing; a
+field's docstring is its help text. Nothing heavy is imported, so `--help` is quick.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from translate.errors import UsageError
+
+Score = Literal["additive", "dot", "general", "scaled_dot", "symmetric"]
+Normalizer = Literal["softmax", "sparsemax", "entmax15"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the sentence pairs come from, and how they are batched."""
+
+    corpus: str | None = None
+    """A folder made by `seq2see corpus`: its train and valid parts are used."""
+    src: str | None = None
+    """Training text in the language to translate from, one sentence a line (.gz is read as is)."""
+    tgt: str | None = None
+    """Its translations, line by line."""
+    valid_src: str | None = None
+    """Validation text; without it, `valid_size` pairs are held out from the training text."""
+    valid_tgt: str | None = None
+    """Its translations, line by line."""
+    valid_size: int = 1000
+    """Pairs held out when no validation text is given (never more than a tenth)."""
+    max_length: int = 256
+    """Training pairs with more pieces than this on either side are left out, and counted."""
+    batch_tokens: int = 4096
+    """Slots of a batch, source and target together, padding included."""
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """How text becomes pieces: SentencePiece (Kudo & Richardson 2018)."""
+
+    path: str | None = None
+    """Use this trained tokenizer (a .model file, made by `seq2see tokenizer`) instead of training one."""
+    algorithm: Literal["unigram", "bpe"] = "unigram"
+    """unigram: Kudo 2018; bpe: Sennrich et al. 2016."""
+    vocab_size: int = 8000
+    """Pieces in each vocabulary; lowered by itself when the corpus is too small for it."""
+    joint: bool = True
+    """One vocabulary for both languages; otherwise one each."""
+    character_coverage: float = 1.0
+    """Share of characters that get a piece of their own; the rest is spelled in bytes."""
+    normalization: Literal["identity", "nfkc", "nfkc_cf", "nmt_nfkc", "nmt_nfkc_cf"] = "identity"
+    """identity loses nothing: decoding gives back the text that was encoded."""
+    user_defined_symbols: tuple[str, ...] = ()
+    """Strings that are always one piece, such as a placeholder."""
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """From source ids to the values that the decoder attends to."""
+
+    type: Literal["recurrent", "transformer"] = "recurrent"
+    """recurrent: bidirectional (Bahdanau et al. 2015); transformer: pre-norm (Vaswani et al. 2017)."""
+    layers: int = 1
+    """Layers on top of one another."""
+    size: int = 256
+    """Hidden units (recurrent: in each direction; transformer: model width)."""
+    cell: Literal["gru", "lstm"] = "gru"
+    """Recurrent only: Cho et al. 2014 or Hochreiter & Schmidhuber 1997."""
+    bidirectional: bool = True
+    """Recurrent only: read from both ends."""
+    heads: int = 4
+    """Transformer only: heads of self-attention."""
+    feed_forward_size: int = 512
+    """Transformer only: hidden units of the feed-forward layer."""
+    positions: Literal["sinusoidal", "rotary"] = "sinusoidal"
+    """Transformer only: Vaswani et al. 2017, or rotary (Su et al. 2021)."""
+
+
+@dataclass(frozen=True)
+class AttentionConfig:
+    """How the decoder looks at the source."""
+
+    score: Score = "additive"
+    """additive: Bahdanau 2015; dot, general: Luong 2015; scaled_dot: Vaswani 2017; symmetric: additive, W shared."""
+    normalizer: Normalizer = "softmax"
+    """From scores to weights: softmax, sparsemax (Martins & Astudillo 2016), entmax15 (Peters et al. 2019)."""
+    size: int = 256
+    """Units that query and keys are projected to, all heads together (dot projects nothing)."""
+    heads: int = 1
+    """Attentions side by side; with more than one, values are projected for each head."""
+    coverage: bool = False
+    """Feed what was attended so far into the score (Tu et al. 2016); additive, decoder.feeding input only."""
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """From target ids and what is attended to the next target piece."""
+
+    type: Literal["recurrent", "transformer"] = "recurrent"
+    """recurrent: Bahdanau et al. 2015; transformer: pre-norm (Vaswani et al. 2017)."""
+    layers: int = 1
+    """Layers on top of one another."""
+    size: int = 256
+    """Hidden units (transformer: model width)."""
+    cell: Literal["gru", "lstm"] = "gru"
+    """Recurrent only: Cho et al. 2014 or Hochreiter & Schmidhuber 1997."""
+    feeding: Literal["input", "parallel"] = "input"
+    """Recurrent only. input: the previous state asks, the context enters with the token (Bahdanau 2015, A.2.2);
+    parallel: the first layer's outputs ask, the next layer gets the context, a sentence is one call (2+ layers)."""
+    heads: int = 4
+    """Transformer only: heads of self-attention."""
+    feed_forward_size: int = 512
+    """Transformer only: hidden units of the feed-forward layer."""
+    positions: Literal["sinusoidal", "rotary"] = "sinusoidal"
+    """Transformer only: Vaswani et al. 2017, or rotary (Su et al. 2021)."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Encoder, attention and decoder, freely combined."""
+
+    embedding_size: int = 256
+    """Size of the piece embeddings (for a transformer: its width)."""
+    dropout: float = 0.2
+    """Probability that an activation is dropped in training (Srivastava et al. 2014); in steps of 1/256."""
+    tie_embeddings: bool = True
+    """Output layer = target embeddings (= source embeddings when joint; Press & Wolf 2017)."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """The encoder."""
+    attention: AttentionConfig = field(default_factory=AttentionConfig)
+    """The attention between decoder and encoder."""
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    """The decoder."""
+
+    def __post_init__(self) -> None:
+        check_model(self)
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """How the best translation is looked for."""
+
+    beam_size: int = 5
+    """Hypotheses kept for each sentence; 1 is greedy."""
+    length_penalty: float = 1.0
+    """Log-probability is divided by length to this power (0: not at all)."""
+    n_best: int = 1
+    """Translations returned for each sentence, at most beam_size."""
+    max_length_ratio: float = 2.0
+    """A translation has at most this many times the source's pieces, plus `max_length_offset`."""
+    max_length_offset: int = 10
+    """See max_length_ratio."""
+    min_length: int = 0
+    """A translation has at least this many pieces."""
+    no_repeat_ngram: int = 0
+    """No sequence of so many pieces occurs twice (0: repetition is allowed; Paulus et al. 2018)."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("beam_size", 1), ("n_best", 1), ("min_length", 0), ("no_repeat_ngram", 0)):
+            if getattr(self, name) < least:
+                raise UsageError(f"search.{name} is {getattr(self, name)}: it must be at least {least}")
+        if self.n_best > self.beam_size:
+            raise UsageError(f"search.n_best is {self.n_best}, more than search.beam_size {self.beam_size}")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The recipe."""
+
+    max_steps: int = 3000
+    """Optimiser steps of the whole run; the schedule ends there."""
+    learning_rate: float = 2e-3
+    """Highest learning rate."""
+    schedule: Literal["cosine", "inverse_sqrt"] = "cosine"
+    """cosine to zero at max_steps (Loshchilov & Hutter 2017), or inverse square root (Vaswani et al. 2017)."""
+    warmup_steps: int = 300
+    """Steps in which the learning rate rises from zero."""
+    weight_decay: float = 0.01
+    """AdamW's decoupled decay of matrices (Loshchilov & Hutter 2019)."""
+    clip_norm: float = 1.0
+    """Gradients longer than this are shortened (Pascanu et al. 2013); 0: never."""
+    accumulate: int = 1
+    """Batches whose gradients make one step."""
+    label_smoothing: float = 0.1
+    """Share of the target spread over the vocabulary (Szegedy et al. 2016)."""
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """auto: bf16 where the processor multiplies it natively, float32 elsewhere."""
+    average: Literal["ema", "none"] = "ema"
+    """ema: validate and keep an exponential moving average of the weights (Polyak & Juditsky 1992)."""
+    ema_decay: float = 0.998
+    """Share of the old average kept at each step (early steps keep less)."""
+    validate_every: int = 500
+    """Steps between validations; each one also writes a checkpoint."""
+    valid_beam_size: int = 1
+    """Beam of the BLEU that is computed in validation; 1 is greedy."""
+    patience: int = 0
+    """Validations without a better BLEU before training stops early (0: never)."""
+    checkpoint_every: int = 0
+    """Steps between checkpoints besides those at validations (0: none)."""
+    seed: int = 1
+    """Everything random follows from it."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    threads: int = 0
+    """Processor threads (0: one per core)."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every setting of a run."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    """The corpus."""
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    """The tokenizer."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """The model."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """The recipe."""
+    search: SearchConfig = field(default_factory=SearchConfig)
+    """The search used by `translate` and `evaluate` unless told otherwise."""
+
+
+# Everyday flags and the settings they stand for.
+ALIASES = {
+    "corpus": "data.corpus",
+    "src": "data.src",
+    "tgt": "data.tgt",
+    "valid_src": "data.valid_src",
+    "valid_tgt": "data.valid_tgt",
+    "batch_tokens": "data.batch_tokens",
+    "vocab_size": "tokenizer.vocab_size",
+    "tokenizer_path": "tokenizer.path",
+    "max_steps": "training.max_steps",
+    "learning_rate": "training.learning_rate",
+    "seed": "training.seed",
+    "device": "training.device",
+    "threads": "training.threads",
+    "precision": "training.precision",
+}
+
+
+def check_model(model: ModelConfig) -> None:
+    """Refuse combinations that no layer could be built for, naming the settings and their values."""
+    encoder, attention, decoder = model.encoder, model.attention, model.decoder
+    if not 0 <= model.dropout < 1:
+        raise UsageError(f"model.dropout is {model.dropout}: it must be at least 0 and below 1")
+    for part, name in ((encoder, "encoder"), (decoder, "decoder")):
+        if part.layers < 1:
+            raise UsageError(f"model.{name}.layers is {part.layers}: it must be at least 1")
+        if part.type == "transformer":
+            _divides(f"model.{name}.size", part.size, f"model.{name}.heads", part.heads)
+            if part.size != model.embedding_size:
+                raise UsageError(
+                    f"model.{name}.size is {part.size} but model.embedding_size is {model.embedding_size}: "
+                    "a transformer adds to its embeddings, so they must be equal"
+                )
+    _divides("model.attention.size", attention.size, "model.attention.heads", attention.heads)
+    memory_size = encoder.size * (2 if encoder.type == "recurrent" and encoder.bidirectional else 1)
+    if attention.score in ("dot", "symmetric") and decoder.size != memory_size:
+        raise UsageError(
+            f"model.attention.score {attention.score} needs a query as large as the memory, but model.decoder.size "
+            f"is {decoder.size} and the encoder gives {memory_size}"
+        )
+    if attention.score in ("dot", "general"):
+        _divides("model.decoder.size", decoder.size, "model.attention.heads", attention.heads)
+    if decoder.type == "recurrent" and decoder.feeding == "parallel" and decoder.layers < 2:
+        raise UsageError(
+            f"model.decoder.feeding parallel needs model.decoder.layers of at least 2, got {decoder.layers}: "
+            "the first asks, the second gets the context"
+        )
+    if attention.coverage and not (
+        attention.score == "additive" and decoder.type == "recurrent" and decoder.feeding == "input"
+    ):
+        raise UsageError(
+            "model.attention.coverage needs model.attention.score additive and a recurrent model.decoder with "
+            f"feeding input, got {attention.score}, {decoder.type}, {decoder.feeding}"
+        )
+
+
+def _divides(size_name: str, size: int, parts_name: str, parts: int) -> None:
+    if parts < 1 or size % parts:
+        raise UsageError(f"{size_name} {size} cannot be shared by {parts_name} {parts}: it must be a multiple")

@@ -1,0 +1,401 @@
+"""Decoders: from embedded target pieces and what is attended to a feature vector for each next piece.
+
+Both decoders offer `start` (a state for each source), `step` (one target position) and `forward`
+(a whole target sentence, for training and alignment); one step at a time equals the whole sentence.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from translate.attention import Attention, Memory
+from translate.dropout import Dropout
+from translate.encoders import RECURRENT, CellType
+from translate.transformer import FeedForward, KeyValueCache, Positions, SelfAttention, sinusoids
+
+Feeding = Literal["input", "parallel"]
+
+
+class RecurrentState(NamedTuple):
+    """What a recurrent decoder carries from one target position to the next."""
+
+    hidden: Float[Tensor, "R L H"]  # of each layer; the top one asks next (with input feeding)
+    cell: Float[Tensor, "R L H"] | None  # an LSTM's memory cells
+    coverage: Float[Tensor, "R N S"] | None  # sum of the weights so far, where the score wants it
+    memory: Memory
+
+    def select(self, rows: Int[Tensor, " R2"]) -> "RecurrentState":
+        """Keep these rows in this order; a repeated row forks a hypothesis."""
+        return RecurrentState(
+            self.hidden[rows],
+            None if self.cell is None else self.cell[rows],
+            None if self.coverage is None else self.coverage[rows],
+            self.memory.select(rows),
+        )
+
+
+class Gates(nn.Module):
+    """The part of a GRU or LSTM after its input products: gates and new state.
+
+    Written out, because the input products of a whole sentence's tokens are taken at once, before the loop.
+    """
+
+    def __init__(self, size: int, cell: CellType) -> None:
+        super().__init__()
+        self.lstm = cell == "lstm"
+        self.width = size * (4 if self.lstm else 3)
+        self.recurrent = nn.Linear(size, self.width)
+
+    def forward(
+        self, inputs: Float[Tensor, "R X"], hidden: Float[Tensor, "R H"], cell: Float[Tensor, "R H"] | None
+    ) -> tuple[Float[Tensor, "R H"], Float[Tensor, "R H"] | None]:
+        """Return the new hidden state and, for an LSTM, the new cell."""
+        recurrent = self.recurrent(hidden)
+        if self.lstm:
+            assert cell is not None
+            gates, candidate = (inputs + recurrent).split([3 * hidden.shape[1], hidden.shape[1]], dim=1)
+            input_gate, forget_gate, output_gate = gates.sigmoid().chunk(3, dim=1)
+            cell = forget_gate * cell + input_gate * candidate.tanh()
+            return output_gate * cell.tanh(), cell
+        # As torch.nn.GRU: the reset gate acts after the recurrent product (Cho et al. 2014, v3).
+        size = hidden.shape[1]
+        gates = (inputs[:, : 2 * size] + recurrent[:, : 2 * size]).sigmoid()
+        reset_gate, update_gate = gates.chunk(2, dim=1)
+        candidate = torch.tanh(inputs[:, 2 * size :] + reset_gate * recurrent[:, 2 * size :])
+        return candidate + update_gate * (hidden - candidate), None
+
+
+class InitialState(nn.Module):
+    """tanh(W mean(memory)) for each layer (Sennrich et al. 2017); an LSTM's cells start at zero."""
+
+    def __init__(self, memory_size: int, layers: int, size: int, cell: CellType) -> None:
+        super().__init__()
+        self.layers, self.lstm = layers, cell == "lstm"
+        self.project = nn.Linear(memory_size, layers * size)
+
+    def forward(
+        self, values: Float[Tensor, "B S M"], mask: Bool[Tensor, "B S"]
+    ) -> tuple[Float[Tensor, "B L H"], Float[Tensor, "B L H"] | None]:
+        """Return hidden states and cells from the mean over real positions."""
+        mean = (values * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
+        hidden = self.project(mean).float().tanh().unflatten(1, (self.layers, -1))
+        return hidden, torch.zeros_like(hidden) if self.lstm else None
+
+
+class Readout(nn.Module):
+    """Joins state, context and previous piece into one feature vector (Bahdanau et al. 2015, A.2.2).
+
+    Bahdanau's deep output takes a maxout of their sum; a tanh (Luong et al. 2015, equation 5) is cheaper.
+    """
+
+    def __init__(self, size: int, context_size: int, embedding_size: int, dropout: float) -> None:
+        super().__init__()
+        self.project = nn.Linear(size + context_size + embedding_size, embedding_size)
+        self.dropout = Dropout(dropout)
+
+    def forward(
+        self,
+        state: Float[Tensor, "B T H"],
+        context: Float[Tensor, "B T C"],
+        embedded: Float[Tensor, "B T E"],
+    ) -> Float[Tensor, "B T E"]:
+        """Return the features that the output layer scores every piece with."""
+        joined = torch.cat([state, context.to(state.dtype), embedded.to(state.dtype)], dim=-1)
+        return self.dropout(self.project(joined).tanh())  # type: ignore[no-any-return]
+
+
+class InputFeedingDecoder(nn.Module):
+    """Bahdanau's decoder: the last state asks, and its context enters with the token (2015, A.2.2).
+
+        context_t = attention(s_{t-1})     s_t = GRU([y_{t-1}; context_t], s_{t-1})
+
+    So row t of the weights belongs to output piece t, though it was asked before piece t-1 was read.
+    """
+
+    def __init__(
+        self,
+        attention: Attention,
+        memory_size: int,
+        embedding_size: int,
+        size: int,
+        layers: int = 1,
+        cell: CellType = "gru",
+        dropout: float = 0.0,
+        coverage: bool = False,
+    ) -> None:
+        super().__init__()
+        self.attention = attention
+        self.coverage = coverage
+        self.initial = InitialState(memory_size, layers, size, cell)
+        self.gates = nn.ModuleList(Gates(size, cell) for _ in range(layers))
+        width = self.gates[0].width
+        self.from_token = nn.Linear(embedding_size, width)
+        self.from_context = nn.Linear(attention.context_size, width, bias=False)
+        self.from_below = nn.ModuleList(nn.Linear(size, width) for _ in range(layers - 1))
+        self.readout = Readout(size, attention.context_size, embedding_size, dropout)
+        self.dropout = Dropout(dropout)
+
+    def start(self, values: Float[Tensor, "B S M"], mask: Bool[Tensor, "B S"]) -> RecurrentState:
+        """Prepare the memory and the first state."""
+        memory = self.attention.prepare(values, mask)
+        hidden, cell = self.initial(values, mask)
+        shape = (values.shape[0], self.attention.heads, values.shape[1])
+        coverage = torch.zeros(shape, device=values.device) if self.coverage else None
+        return RecurrentState(hidden, cell, coverage, memory)
+
+    def step(
+        self, embedded: Float[Tensor, "R E"], state: RecurrentState
+    ) -> tuple[Float[Tensor, "R E"], RecurrentState]:
+        """Advance each row by one piece."""
+        features, _, state = self._run(embedded[:, None], state)
+        return features[:, 0], state
+
+    def forward(
+        self, embedded: Float[Tensor, "B T E"], state: RecurrentState
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B 1 N T S"]]:
+        """Return the features of every position, and the weights of the one attention."""
+        features, weights, _ = self._run(embedded, state)
+        return features, weights[:, None]
+
+    def features(self, embedded: Float[Tensor, "B T E"], state: RecurrentState) -> Float[Tensor, "B T E"]:
+        """Return the features only (here the weights come for nothing)."""
+        return self._run(embedded, state)[0]
+
+    def _run(
+        self, embedded: Float[Tensor, "B T E"], state: RecurrentState
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B N T S"], RecurrentState]:
+        embedded = self.dropout(embedded)
+        from_tokens = self.from_token(embedded)  # (B, T, X), for the whole sentence at once
+        states, contexts, weights = [], [], []
+        for from_token in from_tokens.unbind(dim=1):
+            context, weight, state = self._advance(from_token, state)
+            states.append(state.hidden[:, -1])
+            contexts.append(context)
+            weights.append(weight)
+        features = self.readout(torch.stack(states, dim=1), torch.stack(contexts, dim=1), embedded)
+        return features, torch.stack(weights, dim=2), state
+
+    def _advance(
+        self, from_token: Float[Tensor, "R X"], state: RecurrentState
+    ) -> tuple[Float[Tensor, "R C"], Float[Tensor, "R N S"], RecurrentState]:
+        contexts, weights = self.attention(state.hidden[:, -1:], state.memory, state.coverage)
+        context, weight = contexts[:, 0], weights[:, :, 0]
+        inputs = from_token + self.from_context(context)
+        hiddens, cells = [], []
+        for number, gates in enumerate(self.gates):
+            if number > 0:
+                inputs = self.from_below[number - 1](self.dropout(hiddens[-1]))
+            old_cell = None if state.cell is None else state.cell[:, number]
+            hidden, cell = gates(inputs, state.hidden[:, number], old_cell)
+            hiddens.append(hidden)
+            cells.append(cell)
+        state = RecurrentState(
+            torch.stack(hiddens, dim=1),
+            None if state.cell is None else torch.stack(cells, dim=1),
+            None if state.coverage is None else state.coverage + weight,
+            state.memory,
+        )
+        return context, weight, state
+
+
+class ParallelDecoder(nn.Module):
+    """A recurrent decoder without a loop: the first layer's outputs ask, the next layer gets the contexts.
+
+    No context is fed back to where it was asked from (Wu et al. 2016, section 3.1, have this shape), so
+    each layer runs over a whole sentence in one call.
+    """
+
+    def __init__(
+        self,
+        attention: Attention,
+        memory_size: int,
+        embedding_size: int,
+        size: int,
+        layers: int = 2,
+        cell: CellType = "gru",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if layers < 2:
+            raise ValueError(f"a parallel decoder needs at least 2 layers, got {layers}")
+        self.attention = attention
+        self.initial = InitialState(memory_size, layers, size, cell)
+        sizes = [embedding_size, size + attention.context_size] + [size] * (layers - 2)
+        self.layers = nn.ModuleList(RECURRENT[cell](n, size, batch_first=True) for n in sizes)
+        self.readout = Readout(size, attention.context_size, embedding_size, dropout)
+        self.dropout = Dropout(dropout)
+
+    def start(self, values: Float[Tensor, "B S M"], mask: Bool[Tensor, "B S"]) -> RecurrentState:
+        """Prepare the memory and the first state."""
+        hidden, cell = self.initial(values, mask)
+        return RecurrentState(hidden, cell, None, self.attention.prepare(values, mask))
+
+    def step(
+        self, embedded: Float[Tensor, "R E"], state: RecurrentState
+    ) -> tuple[Float[Tensor, "R E"], RecurrentState]:
+        """Advance each row by one piece."""
+        features, _, state = self._run(embedded[:, None], state)
+        return features[:, 0], state
+
+    def forward(
+        self, embedded: Float[Tensor, "B T E"], state: RecurrentState
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B 1 N T S"]]:
+        """Return the features of every position, and the weights of the one attention."""
+        features, weights, _ = self._run(embedded, state)
+        return features, weights[:, None]
+
+    def features(self, embedded: Float[Tensor, "B T E"], state: RecurrentState) -> Float[Tensor, "B T E"]:
+        """Return the features only."""
+        return self._run(embedded, state)[0]
+
+    def _run(
+        self, embedded: Float[Tensor, "B T E"], state: RecurrentState
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B N T S"], RecurrentState]:
+        embedded = self.dropout(embedded)
+        hiddens, cells = [], []
+        x = embedded
+        for number, layer in enumerate(self.layers):
+            hidden = state.hidden[:, number].contiguous()[None]
+            if state.cell is None:
+                output, last = layer(x, hidden)
+            else:
+                output, (last, cell) = layer(x, (hidden, state.cell[:, number].contiguous()[None]))
+                cells.append(cell[0])
+            hiddens.append(last[0])
+            x = self.dropout(output)
+            if number == 0:
+                context, weights = self.attention(x, state.memory)
+                x = torch.cat([x, context.to(x.dtype)], dim=-1)
+        features = self.readout(x, context, embedded)
+        cell_states = torch.stack(cells, dim=1) if cells else None
+        return features, weights, RecurrentState(torch.stack(hiddens, dim=1), cell_states, None, state.memory)
+
+
+class TransformerState(NamedTuple):
+    """What a transformer decoder carries from one target position to the next, layer by layer."""
+
+    caches: tuple[KeyValueCache, ...]  # of self-attention: they grow by one position a step
+    memories: tuple[Memory, ...]  # of cross-attention: projected once
+
+    def select(self, rows: Int[Tensor, " R2"]) -> "TransformerState":
+        """Keep these rows in this order; a repeated row forks a hypothesis."""
+        return TransformerState(
+            tuple(cache.select(rows) for cache in self.caches),
+            tuple(memory.select(rows) for memory in self.memories),
+        )
+
+
+class TransformerDecoderLayer(nn.Module):
+    """Self-attention, attention to the memory and feed-forward, each pre-norm (Xiong et al. 2020)."""
+
+    def __init__(
+        self,
+        attention: Attention,
+        size: int,
+        heads: int,
+        feed_forward_size: int,
+        positions: Positions,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.self_attention_norm = nn.LayerNorm(size)
+        self.self_attention = SelfAttention(size, heads, positions)
+        self.attention_norm = nn.LayerNorm(size)
+        self.attention = attention
+        self.feed_forward_norm = nn.LayerNorm(size)
+        self.feed_forward = FeedForward(size, feed_forward_size, dropout)
+        self.dropout = Dropout(dropout)
+
+    def features(self, x: Float[Tensor, "B T E"], memory: Memory) -> Float[Tensor, "B T E"]:
+        """Run over a whole sentence, by the fused kernels."""
+        x = x + self.dropout(self.self_attention.causal(self.self_attention_norm(x)))
+        x = x + self.dropout(self.attention.context(self.attention_norm(x), memory))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+
+    def forward(
+        self, x: Float[Tensor, "B T E"], memory: Memory
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B N T S"]]:
+        """Run over a whole sentence and return the weights of the attention to the memory too."""
+        x = x + self.dropout(self.self_attention.causal(self.self_attention_norm(x)))
+        context, weights = self.attention(self.attention_norm(x), memory)
+        x = x + self.dropout(context)
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))), weights
+
+    def step(
+        self, x: Float[Tensor, "R 1 E"], cache: KeyValueCache, memory: Memory
+    ) -> tuple[Float[Tensor, "R 1 E"], KeyValueCache]:
+        """Run over the newest position."""
+        attended, cache = self.self_attention.step(self.self_attention_norm(x), cache)
+        x = x + self.dropout(attended)
+        x = x + self.dropout(self.attention.context(self.attention_norm(x), memory))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))), cache
+
+
+class TransformerDecoder(nn.Module):
+    """Layers of self-attention and attention to the memory (Vaswani et al. 2017).
+
+    Args:
+        attentions: one for each layer.
+    """
+
+    def __init__(
+        self,
+        attentions: list[Attention],
+        size: int,
+        heads: int = 4,
+        feed_forward_size: int = 512,
+        positions: Positions = "sinusoidal",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.sinusoidal = positions == "sinusoidal"
+        self.layers = nn.ModuleList(
+            TransformerDecoderLayer(attention, size, heads, feed_forward_size, positions, dropout)
+            for attention in attentions
+        )
+        self.norm = nn.LayerNorm(size)
+        self.dropout = Dropout(dropout)
+
+    def start(self, values: Float[Tensor, "B S M"], mask: Bool[Tensor, "B S"]) -> TransformerState:
+        """Project the memory for every layer; the caches are empty."""
+        memories = tuple(layer.attention.prepare(values, mask) for layer in self.layers)
+        caches = tuple(layer.self_attention.empty_cache(values) for layer in self.layers)
+        return TransformerState(caches, memories)
+
+    def step(
+        self, embedded: Float[Tensor, "R E"], state: TransformerState
+    ) -> tuple[Float[Tensor, "R E"], TransformerState]:
+        """Advance each row by one piece."""
+        x = self._place(embedded[:, None], state.caches[0].keys.shape[2])
+        caches = []
+        for layer, cache, memory in zip(self.layers, state.caches, state.memories, strict=True):
+            x, cache = layer.step(x, cache, memory)
+            caches.append(cache)
+        return self.norm(x)[:, 0], TransformerState(tuple(caches), state.memories)
+
+    def forward(
+        self, embedded: Float[Tensor, "B T E"], state: TransformerState
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B L N T S"]]:
+        """Return the features of every position, and the weights of every layer."""
+        x = self._place(embedded, 0)
+        weights = []
+        for layer, memory in zip(self.layers, state.memories, strict=True):
+            x, weight = layer(x, memory)
+            weights.append(weight)
+        return self.norm(x), torch.stack(weights, dim=1)
+
+    def features(self, embedded: Float[Tensor, "B T E"], state: TransformerState) -> Float[Tensor, "B T E"]:
+        """Return the features only, by the fused kernels."""
+        x = self._place(embedded, 0)
+        for layer, memory in zip(self.layers, state.memories, strict=True):
+            x = layer.features(x, memory)
+        return self.norm(x)  # type: ignore[no-any-return]
+
+    def _place(self, embedded: Float[Tensor, "B T E"], first: int) -> Float[Tensor, "B T E"]:
+        """Add positions, counted from `first`."""
+        if self.sinusoidal:
+            positions = torch.arange(first, first + embedded.shape[1], device=embedded.device)
+            embedded = embedded + sinusoids(positions, embedded.shape[2])
+        return self.dropout(embedded)

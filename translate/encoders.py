@@ -1,0 +1,111 @@
+"""Encoders: from embedded source pieces to the values that the decoder attends to."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from translate.dropout import Dropout
+from translate.transformer import FeedForward, Positions, SelfAttention, sinusoids
+
+CellType = Literal["gru", "lstm"]
+RECURRENT = {"gru": nn.GRU, "lstm": nn.LSTM}
+
+
+class RecurrentEncoder(nn.Module):
+    """GRU or LSTM layers that read the source forwards and backwards (Bahdanau et al. 2015, A.2.1).
+
+    Args:
+        embedding_size: E, units of an embedded piece.
+        size: hidden units in each direction; M is twice this when bidirectional.
+    """
+
+    def __init__(
+        self,
+        embedding_size: int,
+        size: int,
+        layers: int = 1,
+        cell: CellType = "gru",
+        bidirectional: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.memory_size = size * (2 if bidirectional else 1)
+        sizes = [embedding_size] + [self.memory_size] * (layers - 1)
+        self.forwards = nn.ModuleList(RECURRENT[cell](n, size, batch_first=True) for n in sizes)
+        self.backwards = nn.ModuleList(
+            RECURRENT[cell](n, size, batch_first=True) for n in (sizes if bidirectional else [])
+        )
+        self.dropout = Dropout(dropout)
+
+    def forward(self, embedded: Float[Tensor, "B S E"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S M"]:
+        """Encode; what stands at padding positions means nothing and must be masked."""
+        backwards = reversed_positions(mask)[..., None]
+        x = self.dropout(embedded)
+        for number, layer in enumerate(self.forwards):
+            output = layer(x)[0]
+            if self.backwards:
+                # Only tokens are reversed: the backward direction starts at the last one, never at padding.
+                reverse = x.gather(1, backwards.expand_as(x))
+                reverse = self.backwards[number](reverse)[0]
+                output = torch.cat([output, reverse.gather(1, backwards.expand_as(reverse))], dim=-1)
+            x = self.dropout(output)
+        return x
+
+
+def reversed_positions(mask: Bool[Tensor, "B S"]) -> Int[Tensor, "B S"]:
+    """For each position the one it changes places with when the tokens are reversed; padding stays."""
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - positions, positions)
+
+
+class TransformerEncoderLayer(nn.Module):
+    """Self-attention and feed-forward, each normalised before and added (pre-norm, Xiong et al. 2020)."""
+
+    def __init__(
+        self, size: int, heads: int, feed_forward_size: int, positions: Positions, dropout: float
+    ) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(size)
+        self.attention = SelfAttention(size, heads, positions)
+        self.feed_forward_norm = nn.LayerNorm(size)
+        self.feed_forward = FeedForward(size, feed_forward_size, dropout)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "B S E"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S E"]:
+        """Let the tokens look at one another, then think about each."""
+        x = x + self.dropout(self.attention(self.attention_norm(x), mask))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+
+
+class TransformerEncoder(nn.Module):
+    """Layers of self-attention over the source (Vaswani et al. 2017); M = E."""
+
+    def __init__(
+        self,
+        size: int,
+        layers: int = 4,
+        heads: int = 4,
+        feed_forward_size: int = 512,
+        positions: Positions = "sinusoidal",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.memory_size = size
+        self.sinusoidal = positions == "sinusoidal"
+        self.layers = nn.ModuleList(
+            TransformerEncoderLayer(size, heads, feed_forward_size, positions, dropout) for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(size)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, embedded: Float[Tensor, "B S E"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S E"]:
+        """Encode; what stands at padding positions means nothing and must be masked."""
+        x = embedded
+        if self.sinusoidal:
+            x = x + sinusoids(torch.arange(x.shape[1], device=x.device), x.shape[2])
+        x = self.dropout(x)
+        for layer in self.layers:
+            x = layer(x, mask)
+        return self.norm(x)  # type: ignore[no-any-return]

@@ -1,0 +1,188 @@
+"""Seq2Seq: an encoder, an attention and a decoder as one model over piece ids."""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from translate.attention import Attention, build_attention
+from translate.config import ModelConfig
+from translate.decoders import (
+    InputFeedingDecoder,
+    ParallelDecoder,
+    RecurrentState,
+    TransformerDecoder,
+    TransformerState,
+)
+from translate.encoders import RecurrentEncoder, TransformerEncoder
+
+Encoder = RecurrentEncoder | TransformerEncoder
+Decoder = InputFeedingDecoder | ParallelDecoder | TransformerDecoder
+DecoderState = RecurrentState | TransformerState
+
+
+class Seq2Seq(nn.Module):
+    """Encoder-decoder with attention, from source ids to the log-probabilities of target ids.
+
+    Source ids end with the end-of-sentence id; target inputs begin with the beginning-of-sentence id.
+
+    Args:
+        src_embedding: also the target embedding when the vocabulary is joint and embeddings are tied.
+        tgt_embedding: also the output layer when `tied_output`.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoder: Decoder,
+        src_embedding: nn.Embedding,
+        tgt_embedding: nn.Embedding,
+        tied_output: bool = True,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.src_embedding = src_embedding
+        self.tgt_embedding = tgt_embedding
+        self.output = nn.Linear(tgt_embedding.embedding_dim, tgt_embedding.num_embeddings)
+        nn.init.zeros_(self.output.bias)
+        if tied_output:
+            self.output.weight = tgt_embedding.weight
+        # Embeddings are drawn small enough for the output layer; scaled up, their units have variance one.
+        self.scale = math.sqrt(tgt_embedding.embedding_dim)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.output.bias.device
+
+    def start(self, src: Int[Tensor, "B S"], src_mask: Bool[Tensor, "B S"]) -> DecoderState:
+        """Encode the sources; the state has a row for each."""
+        embedded = self.src_embedding(src) * self.scale
+        return self.decoder.start(self.encoder(embedded, src_mask), src_mask)
+
+    def step(
+        self, tokens: Int[Tensor, " R"], state: DecoderState
+    ) -> tuple[Float[Tensor, "R V"], DecoderState]:
+        """Read one target token in each row; return the log-probabilities of the next one."""
+        embedded = self.tgt_embedding(tokens) * self.scale
+        features, state = self.decoder.step(embedded, state)  # type: ignore[arg-type]  # its own state
+        return self.output(features).float().log_softmax(dim=-1), state
+
+    def features(
+        self, src: Int[Tensor, "B S"], src_mask: Bool[Tensor, "B S"], tgt_in: Int[Tensor, "B T"]
+    ) -> Float[Tensor, "B T E"]:
+        """What the output layer scores pieces with, at every target position (teacher forced)."""
+        embedded = self.tgt_embedding(tgt_in) * self.scale
+        return self.decoder.features(embedded, self.start(src, src_mask))  # type: ignore[arg-type]
+
+    def forward(
+        self, src: Int[Tensor, "B S"], src_mask: Bool[Tensor, "B S"], tgt_in: Int[Tensor, "B T"]
+    ) -> Float[Tensor, "B T V"]:
+        """Logits of the piece after each target input (teacher forced)."""
+        return self.output(self.features(src, src_mask, tgt_in))  # type: ignore[no-any-return]
+
+    def align(
+        self, src: Int[Tensor, "B S"], src_mask: Bool[Tensor, "B S"], tgt_in: Int[Tensor, "B T"]
+    ) -> Float[Tensor, "B L N T S"]:
+        """Attention weights of the teacher-forced pair: row t belongs to the piece after tgt_in[:, t].
+
+        L is 1 for a recurrent decoder, which has one attention.
+        """
+        embedded = self.tgt_embedding(tgt_in) * self.scale
+        _, weights = self.decoder(embedded, self.start(src, src_mask))
+        return weights  # type: ignore[no-any-return]
+
+
+def build_model(config: ModelConfig, src_vocab_size: int, tgt_vocab_size: int, *, joint: bool) -> Seq2Seq:
+    """Build the model that the config describes, with fresh weights.
+
+    Args:
+        joint: source and target share one vocabulary; with `tie_embeddings` they then share embeddings.
+    """
+    encoder = _build_encoder(config)
+    src_embedding = _embedding(src_vocab_size, config.embedding_size)
+    tgt_embedding = src_embedding
+    if not (joint and config.tie_embeddings):
+        tgt_embedding = _embedding(tgt_vocab_size, config.embedding_size)
+    decoder = _build_decoder(config, encoder.memory_size)
+    return Seq2Seq(encoder, decoder, src_embedding, tgt_embedding, config.tie_embeddings)
+
+
+def _build_encoder(config: ModelConfig) -> Encoder:
+    encoder = config.encoder
+    match encoder.type:
+        case "recurrent":
+            return RecurrentEncoder(
+                config.embedding_size,
+                encoder.size,
+                encoder.layers,
+                encoder.cell,
+                encoder.bidirectional,
+                config.dropout,
+            )
+        case "transformer":
+            return TransformerEncoder(
+                encoder.size,
+                encoder.layers,
+                encoder.heads,
+                encoder.feed_forward_size,
+                encoder.positions,
+                config.dropout,
+            )
+
+
+def _build_decoder(config: ModelConfig, memory_size: int) -> Decoder:
+    decoder = config.decoder
+    match decoder.type, decoder.feeding:
+        case "recurrent", "input":
+            return InputFeedingDecoder(
+                _build_attention(config, memory_size),
+                memory_size,
+                config.embedding_size,
+                decoder.size,
+                decoder.layers,
+                decoder.cell,
+                config.dropout,
+                config.attention.coverage,
+            )
+        case "recurrent", "parallel":
+            return ParallelDecoder(
+                _build_attention(config, memory_size),
+                memory_size,
+                config.embedding_size,
+                decoder.size,
+                decoder.layers,
+                decoder.cell,
+                config.dropout,
+            )
+        case _:
+            return TransformerDecoder(
+                [_build_attention(config, memory_size, decoder.size) for _ in range(decoder.layers)],
+                decoder.size,
+                decoder.heads,
+                decoder.feed_forward_size,
+                decoder.positions,
+                config.dropout,
+            )
+
+
+def _build_attention(config: ModelConfig, memory_size: int, output_size: int | None = None) -> Attention:
+    attention = config.attention
+    return build_attention(
+        attention.score,
+        config.decoder.size,
+        memory_size,
+        attention.size,
+        attention.heads,
+        attention.normalizer,
+        output_size,
+        attention.coverage,
+    )
+
+
+def _embedding(count: int, size: int) -> nn.Embedding:
+    embedding = nn.Embedding(count, size)
+    nn.init.normal_(embedding.weight, std=size**-0.5)
+    return embedding

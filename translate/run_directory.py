@@ -1,0 +1,271 @@
+"""A run directory: all that translating, evaluating, aligning and resuming need; only this file touches it."""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from translate.config import Config
+from translate.config_files import dump_config, load_config
+from translate.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from translate.model import Seq2Seq
+    from translate.tokenizer import Tokenizers
+
+MADE_BY = "a run directory is made by `seq2see train --out DIR`"
+
+
+class RunDirectory:
+    """One run's folder.
+
+    Args:
+        path: where it is; `create` makes a new one, `open` checks an old one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_path = path / "config.yaml"
+        self.weights_path = path / "model.safetensors"
+        self.checkpoint_path = path / "last.ckpt"
+        self.previous_checkpoint_path = path / "previous.ckpt"
+        self.checksums_path = path / "checksums.json"
+        self.metrics_path = path / "metrics.csv"
+        self.summary_path = path / "summary.json"
+        self.evaluation_path = path / "evaluation.json"
+        self.card_path = path / "README.md"
+        self.data_path = path / "data.json"
+        self.ids_path = path / "ids"
+        self.valid_src_path = path / "valid.src"
+        self.valid_tgt_path = path / "valid.tgt"
+
+    @classmethod
+    def create(cls, path: str | Path, prepare: Callable[["RunDirectory"], None]) -> "RunDirectory":
+        """Make a run directory whole or not at all: `prepare` fills it under another name.
+
+        Raises:
+            InputError: there is something at `path` already.
+        """
+        path = Path(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(
+                f"{path} exists and is not empty: nothing is overwritten. Give another --out, or go on with "
+                f"`seq2see train --resume {path}`"
+            )
+        unfinished = path.with_name(path.name + ".unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        try:
+            prepare(cls(unfinished))
+            if path.exists():
+                path.rmdir()
+            unfinished.rename(path)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunDirectory":
+        """Open an existing one.
+
+        Raises:
+            InputError: there is none at `path`.
+        """
+        run = cls(Path(path))
+        if not run.path.is_dir():
+            raise InputError(f"{path}: no such run directory; {MADE_BY}")
+        if not run.config_path.is_file():
+            raise InputError(f"{path} has no config.yaml, so it is no run directory; {MADE_BY}")
+        return run
+
+    # Settings and tokenizers
+
+    @property
+    def config(self) -> Config:
+        """The settings of the run."""
+        return load_config(self.config_path)
+
+    def save_config(self, config: Config) -> None:
+        """Write the settings."""
+        _write(self.config_path, dump_config(config).encode())
+
+    def tokenizers(self) -> "Tokenizers":
+        """Load the one joint tokenizer, or both."""
+        from translate.tokenizer import Tokenizer, Tokenizers
+
+        joint = self.path / "tokenizer.model"
+        if joint.is_file():
+            tokenizer = Tokenizer.load(joint)
+            return Tokenizers(tokenizer, tokenizer)
+        if not (self.path / "src.model").is_file():
+            raise InputError(f"{self.path} has no tokenizer.model: the run directory is incomplete")
+        return Tokenizers(Tokenizer.load(self.path / "src.model"), Tokenizer.load(self.path / "tgt.model"))
+
+    def save_tokenizers(self, tokenizers: "Tokenizers") -> None:
+        """Write the one joint tokenizer, or both."""
+        if tokenizers.src is tokenizers.tgt:
+            tokenizers.src.save(self.path / "tokenizer.model")
+        else:
+            tokenizers.src.save(self.path / "src.model")
+            tokenizers.tgt.save(self.path / "tgt.model")
+
+    # Weights to translate with
+
+    def build_model(self, tokenizers: "Tokenizers") -> "Seq2Seq":
+        """Build the run's model with fresh weights."""
+        from translate.model import build_model
+
+        joint = tokenizers.src is tokenizers.tgt
+        return build_model(self.config.model, len(tokenizers.src), len(tokenizers.tgt), joint=joint)
+
+    def save_weights(self, model: "Seq2Seq", tokenizers: "Tokenizers") -> None:
+        """Write the weights, with the hash of the tokenizers that they were trained with."""
+        from safetensors.torch import save_model
+
+        aside = self.weights_path.with_suffix(".new")
+        # save_model, not save_file: tied weights share memory.
+        save_model(model, str(aside), metadata={"tokenizers": _fingerprint(tokenizers)})
+        _replace(aside, self.weights_path)
+
+    def load_model(self, device: "str | torch.device" = "cpu") -> "Seq2Seq":
+        """Load the trained model, ready to translate.
+
+        Raises:
+            InputError: no weights yet, damaged weights, weights of another model or tokenizer.
+        """
+        from safetensors import SafetensorError, safe_open
+        from safetensors.torch import load_model
+
+        if not self.weights_path.is_file():
+            raise InputError(
+                f"{self.path} has no model.safetensors: training has not come to its first validation; go on "
+                f"with `seq2see train --resume {self.path}`"
+            )
+        tokenizers = self.tokenizers()
+        model = self.build_model(tokenizers)
+        try:
+            with safe_open(str(self.weights_path), framework="pt") as file:
+                metadata = file.metadata() or {}
+            if metadata.get("tokenizers") != _fingerprint(tokenizers):
+                raise InputError(
+                    f"{self.weights_path} was trained with another tokenizer than the one in {self.path}: "
+                    "the two belong together; restore both from the same run"
+                )
+            load_model(model, str(self.weights_path))
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{self.weights_path} is damaged ({error}): restore it or train again") from None
+        except RuntimeError:
+            raise InputError(
+                f"{self.weights_path} does not fit the model in {self.config_path}: the two belong together"
+            ) from None
+        return model.to(device).eval()
+
+    # Checkpoints to resume from
+
+    def save_checkpoint(self, write: Callable[[Path], None]) -> None:
+        """Make `last.ckpt` what `write` writes to its argument; the one before becomes `previous.ckpt`.
+
+        Killed at any moment, one of the two is whole and known by its checksum.
+        """
+        aside = self.checkpoint_path.with_suffix(".new")
+        write(aside)
+        known = [_sha256(aside), *self._checksums()[:1]]
+        _write(self.checksums_path, json.dumps(known).encode())
+        if self.checkpoint_path.is_file():
+            self.checkpoint_path.replace(self.previous_checkpoint_path)
+        _replace(aside, self.checkpoint_path)
+
+    def find_checkpoint(self) -> tuple[Path | None, list[Path]]:
+        """Return the newest whole checkpoint (None before the first), and those passed over as damaged.
+
+        Raises:
+            InputError: there are checkpoints, and all are damaged.
+        """
+        known = self._checksums()
+        paths = [path for path in (self.checkpoint_path, self.previous_checkpoint_path) if path.is_file()]
+        damaged = []
+        for path in paths:
+            if _sha256(path) in known:
+                return path, damaged
+            damaged.append(path)
+        if damaged:
+            raise InputError(
+                f"{' and '.join(map(str, damaged))}: damaged; restore one, or start again with another --out"
+            )
+        return None, []
+
+    def _checksums(self) -> list[str]:
+        try:
+            return list(json.loads(self.checksums_path.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError):
+            return []
+
+    # Logs and results
+
+    def append_metrics(self, row: Mapping[str, object]) -> None:
+        """Add a row to metrics.csv; every row has the same keys, `step` among them."""
+        new = not self.metrics_path.is_file()
+        with self.metrics_path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def read_metrics(self) -> list[dict[str, str]]:
+        """The rows of metrics.csv."""
+        if not self.metrics_path.is_file():
+            return []
+        with self.metrics_path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def truncate_metrics(self, step: int) -> None:
+        """Drop the rows after `step`: the resumed run will write them again."""
+        rows = [row for row in self.read_metrics() if int(row["step"]) <= step]
+        self.metrics_path.unlink(missing_ok=True)
+        for row in rows:
+            self.append_metrics(row)
+
+    def save_valid(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Keep the validation text, so that a resumed run needs nothing else."""
+        _write(self.valid_src_path, "".join(f"{src}\n" for src, _ in pairs).encode())
+        _write(self.valid_tgt_path, "".join(f"{tgt}\n" for _, tgt in pairs).encode())
+
+    def save_json(self, path: Path, value: object) -> None:
+        """Write summary.json or evaluation.json."""
+        _write(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def read_json(self, path: Path) -> Any:
+        """Read what `save_json` wrote; None when there is nothing yet."""
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def save_card(self, text: str) -> None:
+        """Write the model card."""
+        _write(self.card_path, text.encode())
+
+
+def _fingerprint(tokenizers: "Tokenizers") -> str:
+    return f"{tokenizers.src.sha256} {tokenizers.tgt.sha256}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    aside = path.with_name(path.name + ".new")
+    aside.write_bytes(content)
+    _replace(aside, path)
+
+
+def _replace(aside: Path, path: Path) -> None:
+    """Rename, after the content has reached the disk."""
+    with aside.open("rb+") as file:
+        os.fsync(file.fileno())
+    aside.replace(path)

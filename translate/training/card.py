@@ -1,0 +1,38 @@
+"""The model card: what a stranger must know of a run, in its README.md."""
+
+from translate import __version__
+from translate.config_files import dump_config
+from translate.run_directory import RunDirectory
+
+
+def model_card(run: RunDirectory) -> str:
+    """Write what the run's own files say: data, scores, settings, versions, how to use it."""
+    data, summary = run.read_json(run.data_path), run.read_json(run.summary_path)
+    return f"""# {run.path.name}
+
+A translation model trained by seq2see {__version__} (torch {summary["torch"]}).
+
+## Use
+
+    seq2see translate {run.path} "..."
+    seq2see align {run.path} --format png "..."
+
+## Data
+
+Trained on {data["train_pairs_used"]:,} of {data["train_pairs"]:,} sentence pairs from {data["from"]}
+(sha256 {data["train_sha256"]}), validated on {data["valid_pairs"]:,} (sha256 {data["valid_sha256"]}).
+The model may hold what its training text holds: the text's licence and its privacy are yours to mind.
+
+## Scores
+
+Best validation BLEU {summary["best_bleu"]} at step {summary["best_step"]} of {summary["steps"]}, where the weights
+are from. Test scores, with their sacreBLEU signatures, are in evaluation.json after `seq2see evaluate`.
+
+{summary["parameters"]:,} parameters, {summary["minutes"]} minutes on {summary["device"]} ({summary["threads"]} threads,
+{summary["precision"]}).
+
+## Settings
+
+```yaml
+{dump_config(run.config)}```
+"""

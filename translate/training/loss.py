@@ -1,0 +1,76 @@
+"""Label-smoothed cross-entropy, fused with the output layer and taken in chunks of tokens.
+
+The scores of a batch of 2,000 target tokens over 8,000 pieces fill 64 MB in float32, several times over with
+their softmax and gradient. Here a chunk's scores live only until its gradients are known.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+CHUNK = 512  # tokens: large enough for full matrix products, small enough for their scores to stay in cache
+
+
+def cross_entropy(
+    features: Float[Tensor, "n E"],
+    weight: Float[Tensor, "V E"],
+    bias: Float[Tensor, " V"],
+    targets: Int[Tensor, " n"],
+    label_smoothing: float = 0.0,
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Mean over the tokens of the loss to minimise, and of -log p(target) to report (no gradient).
+
+    The first is the cross-entropy against (1 - a) on the target and a / V on every piece, a the label
+    smoothing (Szegedy et al. 2016, section 7), equal to torch.nn.functional.cross_entropy of
+    features @ weight.T + bias.
+    """
+    return _LinearCrossEntropy.apply(features, weight, bias, targets, label_smoothing)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """Computes the gradients in the forward pass, while a chunk's probabilities are at hand."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, label_smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        device = features.device.type
+        low = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        inputs, matrix = features.detach().to(low), weight.detach().to(low)
+        count, pieces = len(targets), weight.shape[0]
+        grad_features = torch.empty_like(inputs)
+        grad_weight = torch.zeros_like(weight)
+        grad_bias = torch.zeros_like(bias)
+        loss = torch.zeros((), device=features.device)
+        nll = torch.zeros((), device=features.device)
+        with torch.autocast(device, enabled=False):
+            for start in range(0, count, CHUNK):
+                rows = inputs[start : start + CHUNK]
+                target = targets[start : start + CHUNK, None]
+                log_probs = torch.addmm(bias.detach().to(low), rows, matrix.T).float().log_softmax(dim=1)
+                right = log_probs.gather(1, target).sum()
+                nll -= right
+                loss -= (1 - label_smoothing) * right
+                if label_smoothing:
+                    loss -= label_smoothing / pieces * log_probs.sum()
+                # d loss / d scores = probabilities - target distribution
+                grad = log_probs.exp_().sub_(label_smoothing / pieces)
+                grad.scatter_add_(1, target, grad.new_full((len(target), 1), label_smoothing - 1))
+                grad_bias += grad.sum(dim=0)
+                grad_low = grad.to(low)
+                grad_features[start : start + CHUNK] = grad_low @ matrix
+                grad_weight += grad_low.T @ rows
+        ctx.save_for_backward(grad_features, grad_weight, grad_bias)
+        ctx.count = count
+        ctx.dtype = features.dtype
+        nll = nll / count
+        ctx.mark_non_differentiable(nll)
+        return loss / count, nll
+
+    @staticmethod
+    def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        grad_features, grad_weight, grad_bias = ctx.saved_tensors
+        scale = grad_loss / ctx.count
+        return (grad_features * scale).to(ctx.dtype), grad_weight * scale, grad_bias * scale, None, None

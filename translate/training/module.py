@@ -1,0 +1,75 @@
+"""The LightningModule: what a step is, and what is optimised how."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from translate.batches import Batch
+from translate.config import TrainingConfig
+from translate.model import Seq2Seq
+from translate.training.loss import cross_entropy
+from translate.training.schedule import learning_rate_factor
+
+
+class TrainingModule(pl.LightningModule):
+    """A Seq2Seq model in training; the model itself knows nothing of it."""
+
+    def __init__(self, model: Seq2Seq, config: TrainingConfig) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+
+    def loss(self, batch: Batch, label_smoothing: float) -> tuple[Tensor, Tensor]:
+        """Loss to minimise and negative log-likelihood, both a real target token."""
+        features = self.model.features(batch.src, batch.src_mask, batch.tgt_in)
+        output = self.model.output
+        return cross_entropy(
+            features[batch.tgt_mask],
+            output.weight,
+            output.bias,
+            batch.tgt_out[batch.tgt_mask],
+            label_smoothing,
+        )
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Make the randomness of batch n a function of (seed, n, process), so that resuming is exact."""
+        number = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        torch.manual_seed(hash((self.config.seed, number, self.global_rank)) % 2**63)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """One batch."""
+        loss, nll = self.loss(batch, self.config.label_smoothing)
+        return {"loss": loss, "nll": nll.detach()}
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Negative log-likelihood of the batch's target tokens, and how many there are."""
+        _, nll = self.loss(batch, 0.0)
+        count = batch.tgt_mask.sum()
+        return nll * count, count
+
+    def configure_optimizers(self) -> Any:
+        """AdamW (Loshchilov & Hutter 2019); biases and gains are not decayed."""
+        matrices = [p for p in self.parameters() if p.ndim >= 2]
+        vectors = [p for p in self.parameters() if p.ndim < 2]
+        groups = [
+            {"params": matrices, "weight_decay": self.config.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        # Betas as in Vaswani et al. 2017: a second moment that forgets sooner suits a short run.
+        optimizer = torch.optim.AdamW(
+            groups, lr=self.config.learning_rate, betas=(0.9, 0.98), eps=1e-8, fused=self._can_fuse()
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(step, self.config)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _can_fuse(self) -> bool:
+        return self.device.type in ("cpu", "cuda")
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of trained values; tied ones count once."""
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,99 @@
+"""What both transformers share: positions, self-attention, feed-forward (Vaswani et al. 2017)."""
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from translate.attention import fused_attention, join_heads
+from translate.dropout import Dropout
+
+Positions = Literal["sinusoidal", "rotary"]
+
+
+def sinusoids(positions: Int[Tensor, " T"], size: int) -> Float[Tensor, "T E"]:
+    """Sines and cosines of the positions, sines first (Vaswani et al. 2017, section 3.5)."""
+    angles = _angles(positions, (size + 1) // 2)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :size]
+
+
+def rotate(x: Float[Tensor, "B N T D"], positions: Int[Tensor, " T"]) -> Float[Tensor, "B N T D"]:
+    """Turn pairs of units by an angle that grows with the position (Su et al. 2021, equation 34).
+
+    The product of two rotated vectors depends on how far apart they are, not on where they are.
+    """
+    angles = _angles(positions, x.shape[-1] // 2)
+    cos, sin = angles.cos(), angles.sin()
+    first, second = x.float().chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1).to(x.dtype)
+
+
+def _angles(positions: Int[Tensor, " T"], count: int) -> Float[Tensor, "T F"]:
+    """Positions times `count` frequencies, from 1 down to almost 1/10,000."""
+    exponents = torch.arange(count, device=positions.device) / count
+    return positions[:, None] * torch.exp(-math.log(10_000) * exponents)
+
+
+class KeyValueCache(NamedTuple):
+    """The keys and values of the target prefix, one layer's self-attention."""
+
+    keys: Float[Tensor, "R N T D"]
+    values: Float[Tensor, "R N T D"]
+
+    def select(self, rows: Int[Tensor, " R2"]) -> "KeyValueCache":
+        """Keep these rows in this order."""
+        return KeyValueCache(self.keys[rows], self.values[rows])
+
+
+class SelfAttention(nn.Module):
+    """Multi-head scaled dot-product attention of a sequence to itself."""
+
+    def __init__(self, size: int, heads: int, positions: Positions) -> None:
+        super().__init__()
+        self.heads = heads
+        self.rotary = positions == "rotary"
+        self.project = nn.Linear(size, 3 * size, bias=False)
+        self.join = nn.Linear(size, size, bias=False)
+
+    def empty_cache(self, x: Float[Tensor, "B S E"]) -> KeyValueCache:
+        """A cache of no positions, with x's rows, precision and device."""
+        shape = (x.shape[0], self.heads, 0, self.project.in_features // self.heads)
+        return KeyValueCache(x.new_empty(shape), x.new_empty(shape))
+
+    def forward(self, x: Float[Tensor, "B S E"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S E"]:
+        """Every position attends to every real one (encoder)."""
+        query, key, value = self._project(x, 0)
+        return self.join(join_heads(fused_attention(query, key, value, mask[:, None, None, :])))  # type: ignore[no-any-return]
+
+    def causal(self, x: Float[Tensor, "B T E"]) -> Float[Tensor, "B T E"]:
+        """Every position attends to itself and to earlier ones (decoder, a whole sentence)."""
+        query, key, value = self._project(x, 0)
+        return self.join(join_heads(fused_attention(query, key, value, causal=True)))  # type: ignore[no-any-return]
+
+    def step(
+        self, x: Float[Tensor, "R 1 E"], cache: KeyValueCache
+    ) -> tuple[Float[Tensor, "R 1 E"], KeyValueCache]:
+        """Attend from the newest position to the cached ones and itself (decoder, one step)."""
+        query, key, value = self._project(x, cache.keys.shape[2])
+        cache = KeyValueCache(torch.cat([cache.keys, key], dim=2), torch.cat([cache.values, value], dim=2))
+        return self.join(join_heads(fused_attention(query, cache.keys, cache.values))), cache
+
+    def _project(self, x: Float[Tensor, "B T E"], first: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values (each B N T D); `first` is the position of x's first row."""
+        projected = self.project(x).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, N, D)
+        query, key, value = projected.permute(2, 0, 3, 1, 4).unbind(0)
+        if self.rotary:
+            positions = torch.arange(first, first + x.shape[1], device=x.device)
+            query, key = rotate(query, positions), rotate(key, positions)
+        return query, key, value
+
+
+class FeedForward(nn.Sequential):
+    """Two linear layers around a ReLU, at every position alike."""
+
+    def __init__(self, size: int, hidden_size: int, dropout: float) -> None:
+        super().__init__(
+            nn.Linear(size, hidden_size), nn.ReLU(), Dropout(dropout), nn.Linear(hidden_size, size)
+        )
