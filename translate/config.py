@@ -170,6 +170,9 @@ class TrainingConfig:
 
     max_steps: int = 3000
     """Optimiser steps of the whole run; the schedule ends there."""
+    max_minutes: float = 0.0
+    """Minutes of the whole run (0: no limit); the schedule then ends at whichever comes first. How far a run comes
+    in its time depends on the machine, so only without a limit is it the same every time."""
     learning_rate: float = 2e-3
     """Highest learning rate."""
     schedule: Literal["cosine", "inverse_sqrt"] = "cosine"

@@ -123,6 +123,15 @@ class Validation(Callback):
         """Seconds of training so far."""
         return self.seconds + time.monotonic() - self._since
 
+    def minutes(self) -> float:
+        """Minutes of training so far."""
+        return self.elapsed() / 60
+
+    def out_of_time(self) -> bool:
+        """Whether the run has used up its minutes."""
+        limit = self.config.training.max_minutes
+        return limit > 0 and self.minutes() >= limit
+
     def state_dict(self) -> dict[str, Any]:
         """What choosing the best model and stopping early depend on."""
         return {
@@ -170,8 +179,8 @@ class Checkpoints(Callback):
     Stands after the averaging callback, so that a step's average is in the checkpoint too.
     """
 
-    def __init__(self, run: RunDirectory, every: int) -> None:
-        self.run, self.every = run, every
+    def __init__(self, run: RunDirectory, every: int, validation: Validation) -> None:
+        self.run, self.every, self.validation = run, every, validation
         self._signal = 0
         self._handlers: dict[int, Any] = {}
         self._saved_at = -1
@@ -192,7 +201,7 @@ class Checkpoints(Callback):
         if self._signal:
             self.save(trainer)
             raise Interrupted(self._signal)
-        if trainer.global_step == trainer.max_steps:
+        if trainer.global_step == trainer.max_steps or self.validation.out_of_time():
             trainer.should_stop = True  # makes Lightning validate now, whatever the interval
         elif self.every and trainer.global_step % self.every == 0:
             self.save(trainer)

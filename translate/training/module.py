@@ -1,5 +1,6 @@
 """The LightningModule: what a step is, and what is optimised how."""
 
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -14,12 +15,19 @@ from translate.training.schedule import learning_rate_factor
 
 
 class TrainingModule(pl.LightningModule):
-    """A Seq2Seq model in training; the model itself knows nothing of it."""
+    """A Seq2Seq model in training; the model itself knows nothing of it.
 
-    def __init__(self, model: Seq2Seq, config: TrainingConfig) -> None:
+    Args:
+        minutes: tells how long the run has been training.
+    """
+
+    def __init__(
+        self, model: Seq2Seq, config: TrainingConfig, minutes: Callable[[], float] = lambda: 0.0
+    ) -> None:
         super().__init__()
         self.model = model
         self.config = config
+        self.minutes = minutes
 
     def loss(self, batch: Batch, label_smoothing: float) -> tuple[Tensor, Tensor]:
         """Loss to minimise and negative log-likelihood, both a real target token."""
@@ -62,7 +70,7 @@ class TrainingModule(pl.LightningModule):
             groups, lr=self.config.learning_rate, betas=(0.9, 0.98), eps=1e-8, fused=self._can_fuse()
         )
         scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate_factor(step, self.config)
+            optimizer, lambda step: learning_rate_factor(step, self.config, self.minutes())
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from translate.batches import Batch, BatchLoader, IdPairs, collate
-from translate.config import Config
+from translate.config import Config, TrainingConfig
 from translate.errors import UsageError
 from translate.padding import group_by_tokens
 from translate.platforms import Plan, choose_plan, gather_facts, keep_freed_memory, set_threads
@@ -65,9 +65,9 @@ def _fit(run: RunDirectory, config: Config) -> None:
     checkpoint, damaged = run.find_checkpoint()
     for path in damaged:
         log.warning("%s is damaged (its checksum is wrong): going on from %s", path, checkpoint)
-    step = 0 if checkpoint is None else _step_of(checkpoint)
     settings = config.training
-    if step >= settings.max_steps or (checkpoint is not None and _stopped_early(checkpoint, settings.patience)):
+    step, finished = _progress(checkpoint, settings)
+    if finished:
         log.info("already at step %d of %d: nothing to do", step, settings.max_steps)
         return
     if checkpoint is not None:
@@ -90,7 +90,7 @@ def _fit(run: RunDirectory, config: Config) -> None:
         with warnings.catch_warnings():
             _ignore_known_warnings()
             trainer.fit(
-                TrainingModule(model, settings),
+                TrainingModule(model, settings, validation.minutes),
                 loader,
                 _valid_batches(validation, tokenizers, config),
                 ckpt_path=checkpoint,
@@ -112,7 +112,7 @@ def _trainer(run: RunDirectory, config: Config, plan: Plan, validation: Validati
     callbacks: list[pl.Callback] = [validation]
     if settings.average == "ema":
         callbacks.append(ExponentialMovingAverage(settings.ema_decay, torch.device(plan.device)))
-    callbacks += [Progress(validation), Checkpoints(run, settings.checkpoint_every)]
+    callbacks += [Progress(validation), Checkpoints(run, settings.checkpoint_every, validation)]
     return pl.Trainer(
         accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[plan.device],
         devices=1,
@@ -167,13 +167,15 @@ def _finish(run: RunDirectory, plan: Plan, validation: Validation, parameters: i
     )  # fmt: skip
 
 
-def _step_of(checkpoint: Path) -> int:
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
-
-
-def _stopped_early(checkpoint: Path, patience: int) -> bool:
-    callbacks = torch.load(checkpoint, map_location="cpu", weights_only=True)["callbacks"]
-    return bool(patience) and callbacks["Validation"]["not_better"] >= patience
+def _progress(checkpoint: Path | None, settings: TrainingConfig) -> tuple[int, bool]:
+    """The step a run stands at, and whether it has come to its end."""
+    if checkpoint is None:
+        return 0, settings.max_steps <= 0
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    step, validation = int(state["global_step"]), state["callbacks"]["Validation"]
+    stopped_early = 0 < settings.patience <= validation["not_better"]
+    out_of_time = 0 < settings.max_minutes <= validation["seconds"] / 60
+    return step, step >= settings.max_steps or stopped_early or out_of_time
 
 
 def _ignore_known_warnings() -> None:
