@@ -17,7 +17,7 @@ help:
 	@sed -n 's/^# //p' Makefile | head -3
 
 demo: $(VENV)/demo.stamp
-	@$(BIN)/seq2see demo $(DEMO)
+	@$(BIN)/seq2see demo --config configs/demo.yaml $(DEMO)
 
 test: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .

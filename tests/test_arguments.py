@@ -1,3 +1,5 @@
+from functools import cache
+
 import pytest
 from jsonargparse import Namespace
 
@@ -20,6 +22,7 @@ def make_parser():
     return parser
 
 
+@cache
 def make_config_parser():
     parser = Parser("seq2see train")
     parser.add_argument("--out", type=str, help="Where to.")
@@ -102,7 +105,7 @@ def test_the_help_of_settings_begins_with_everyday_flags():
     assert text.index("everyday flags:") < everyday < others
     assert "--model.attention.score {additive,dot,general,scaled_dot,symmetric}" in text
     assert "--data.batch-tokens" in text
-    assert "How the decoder looks at the source:" in text
+    assert "The attention between decoder and encoder:" in text
     assert "--model CONFIG" not in text
 
 
@@ -146,9 +149,9 @@ def test_flags_win_over_files_and_later_files_over_earlier_ones(tmp_path):
 
 
 def test_a_flag_may_repair_what_a_file_alone_would_get_wrong(tmp_path):
-    (tmp_path / "heads.yaml").write_text("model: {attention: {heads: 3}}\n")
-    config = read("--config", str(tmp_path / "heads.yaml"), "--model.attention.size", "48")
-    assert (config.model.attention.heads, config.model.attention.size) == (3, 48)
+    (tmp_path / "size.yaml").write_text("model: {attention: {size: 250, heads: 4}}\n")
+    config = read("--config", str(tmp_path / "size.yaml"), "--model.attention.heads", "2")
+    assert (config.model.attention.heads, config.model.attention.size) == (2, 250)
 
 
 def test_what_was_given_is_listed(tmp_path):

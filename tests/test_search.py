@@ -43,8 +43,8 @@ class Table:
         return self.log_probs[state.sentence, place], Path(state.sentence, place)
 
 
-def random_table(sentences: int = 2, words: int = 3, length: int = 3, seed: int = 0) -> Table:
-    torch.manual_seed(seed)
+def random_table(sentences: int = 2, words: int = 3, length: int = 3) -> Table:
+    torch.manual_seed(0)
     vocabulary = words + 2
     return Table((2 * torch.randn(sentences, vocabulary ** (length + 1), vocabulary)).log_softmax(dim=2))
 
@@ -65,7 +65,9 @@ def search(
     if isinstance(lengths, int):
         lengths = [lengths] * len(state.sentence)
     config = SearchConfig(**settings)
-    return beam_search(table.step, state, torch.tensor(lengths, dtype=torch.long), config, bos_id=BOS, eos_id=EOS)
+    return beam_search(
+        table.step, state, torch.tensor(lengths, dtype=torch.long), config, bos_id=BOS, eos_id=EOS
+    )
 
 
 def probability(table: Table, sentence: int, tokens: list[int]) -> float:
@@ -95,8 +97,8 @@ def exhaustive(
     return sorted(found, reverse=True)
 
 
-# 1 + 3 + 9 + 27 translations of at most three of three words.
-SPACE = 40
+# Of three words there are 1 + 3 + 9 + 27 translations of at most three, and 81 that would be too long.
+TRANSLATIONS, SPACE = 40, 121
 
 
 @pytest.mark.parametrize("settings", [{}, {"min_length": 2}, {"no_repeat_ngram": 1}, {"no_repeat_ngram": 2}])
@@ -115,14 +117,13 @@ def test_a_beam_as_wide_as_the_space_is_exhaustive_search(length_penalty, settin
 
 
 def test_all_translations_are_found_once_when_all_are_asked_for():
-    (hypotheses,) = search(random_table(sentences=1), beam_size=50, n_best=50)
+    (hypotheses,) = search(random_table(sentences=1), beam_size=SPACE, n_best=SPACE)
     finished = [tuple(hypothesis.tokens) for hypothesis in hypotheses if hypothesis.finished]
-    assert len(finished) == len(set(finished)) == SPACE
+    assert len(finished) == len(set(finished)) == TRANSLATIONS
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_a_beam_of_one_is_greedy_search(seed):
-    table = random_table(sentences=4, seed=seed)
+def test_a_beam_of_one_is_greedy_search():
+    table = random_table(sentences=50)
     for sentence, (hypothesis,) in enumerate(search(table, beam_size=1)):
         tokens, place = [], BOS
         while len(tokens) <= 3:
@@ -140,28 +141,27 @@ def test_a_beam_of_one_is_greedy_search(seed):
 def test_a_wider_beam_finds_what_greedy_search_misses():
     # Greedy begins with the likelier 2 and can only go on badly; 3 is followed by a sure end.
     table = bigram_table({BOS: {2: 0.6, 3: 0.4}, 2: {EOS: 0.4, 4: 0.6}, 3: {EOS: 1.0}, 4: {EOS: 1.0}})
-    ((greedy,),) = search(table, beam_size=1, length_penalty=0)
-    ((beam,),) = search(table, beam_size=2, length_penalty=0)
+    ((greedy,),) = search(table, beam_size=1, length_penalty=0.0)
+    ((beam,),) = search(table, beam_size=2, length_penalty=0.0)
     assert (greedy.tokens, beam.tokens) == ([2, 4], [3])
     assert (greedy.log_prob, beam.log_prob) == pytest.approx((math.log(0.36), math.log(0.4)))
 
 
-@pytest.mark.parametrize("width", [1, 2, 3, 5])
+@pytest.mark.parametrize("width", [1, 2, 5])
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0])
 def test_asking_for_more_translations_changes_none_of_them(width, length_penalty):
-    for seed in range(20):
-        every = search(random_table(seed=seed), beam_size=width, n_best=width, length_penalty=length_penalty)
-        for wanted in range(1, width):
-            table = random_table(seed=seed)
-            some = search(table, beam_size=width, n_best=wanted, length_penalty=length_penalty)
-            assert some == [hypotheses[:wanted] for hypotheses in every]
+    table = random_table(sentences=50)
+    settings = {"beam_size": width, "length_penalty": length_penalty}
+    every = search(table, n_best=width, **settings)
+    for wanted in {1, (width + 1) // 2}:
+        assert search(table, n_best=wanted, **settings) == [hypotheses[:wanted] for hypotheses in every]
 
 
 def test_a_sentence_stops_when_nothing_better_can_come():
     # After 2 the end is likely: what goes on has a lower probability already, which without a length
     # penalty can only fall.
     table = bigram_table({BOS: {EOS: 0.6, 2: 0.4}, 2: {2: 1.0}})
-    ((hypothesis,),) = search(table, lengths=5, beam_size=2, length_penalty=0)
+    ((hypothesis,),) = search(table, lengths=5, beam_size=2, length_penalty=0.0)
     assert hypothesis.tokens == []
     assert table.rows == [1]
 
@@ -169,7 +169,7 @@ def test_a_sentence_stops_when_nothing_better_can_come():
 def test_a_sentence_goes_on_while_a_longer_translation_can_still_win():
     # Two tokens later, the same probability is divided by three.
     table = bigram_table({BOS: {EOS: 0.6, 2: 0.4}, 2: {3: 1.0}, 3: {EOS: 1.0}})
-    ((hypothesis,),) = search(table, lengths=5, beam_size=2, length_penalty=1)
+    ((hypothesis,),) = search(table, lengths=5, beam_size=2, length_penalty=1.0)
     assert hypothesis.tokens == [2, 3]
     assert hypothesis.score == pytest.approx(math.log(0.4) / 3)
 
@@ -206,7 +206,7 @@ def test_translations_come_best_first():
 
 def test_among_equals_the_better_slot_and_the_lower_token_come_first():
     table = Table(torch.full((1, 5**4, 5), 0.2).log())
-    (hypotheses,) = search(table, lengths=2, beam_size=6, n_best=6, length_penalty=0)
+    (hypotheses,) = search(table, lengths=2, beam_size=6, n_best=6, length_penalty=0.0)
     assert [hypothesis.tokens for hypothesis in hypotheses] == [[], [2], [3], [2, 2], [2, 3], [2, 4]]
     (greedy,) = search(table, lengths=3, beam_size=1, min_length=3)
     assert greedy[0].tokens == [2, 2, 2]
@@ -240,7 +240,7 @@ def test_the_greatest_length_goes_before_the_least():
 
 def test_unfinished_translations_only_fill_up():
     table = bigram_table({BOS: {2: 0.9, 3: 0.1}, 2: {2: 1.0}, 3: {EOS: 1.0}})
-    ((first, second),) = search(table, lengths=3, beam_size=2, n_best=2, length_penalty=1)
+    ((first, second),) = search(table, lengths=3, beam_size=2, n_best=2, length_penalty=1.0)
     assert (first.tokens, first.finished) == ([3], True)
     assert (second.tokens, second.finished) == ([2, 2, 2], False)
     assert second.score == pytest.approx(math.log(0.9) / 3) > first.score
@@ -250,8 +250,7 @@ def test_unfinished_translations_only_fill_up():
 @pytest.mark.parametrize("size", [1, 2, 3])
 @pytest.mark.parametrize("width", [1, 4])
 def test_no_ngram_occurs_twice(size, width):
-    table = Table(bigram_table({BOS: {2: 0.5, 3: 0.3, 4: 0.2}}).log_probs.repeat(1, 1, 1))
-    table.log_probs[:] = torch.tensor([0.0, 0.01, 0.5, 0.3, 0.19]).log()
+    table = Table(torch.tensor([0.0, 0.01, 0.5, 0.3, 0.19]).log().repeat(1, 5**7, 1))
     (hypotheses,) = search(table, lengths=6, beam_size=width, n_best=width, no_repeat_ngram=size)
     for hypothesis in hypotheses:
         assert not repeats(tuple(hypothesis.tokens), size)

@@ -108,7 +108,9 @@ class Parser(jsonargparse.ArgumentParser):
         what, colon, rest = readable(message).removeprefix("argument ").partition(": ")
         rest = re.sub("^ignored explicit argument", "takes no value, got", rest)
         if what == "the following arguments are required":
-            what, rest = "needed, but not given", ", ".join(map(self._shown, rest.split(", ")))
+            optional = {action.dest for action in self._actions if action.nargs == "*"}  # argparse thinks not
+            names = [self._shown(name) for name in rest.split(", ") if name not in optional]
+            what, rest = "needed, but not given", ", ".join(names)
         elif what == "unrecognized arguments":
             what, rest = "unexpected", rest.removeprefix("-- ")
         else:

@@ -9,9 +9,7 @@ Signals count from 128, as in a shell.
 """
 
 import ast
-import importlib
 import importlib.util
-import inspect
 import io
 import logging
 import os
@@ -25,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 
 from translate import __version__
+from translate.commands import run_verb
 from translate.errors import InputError, UsageError
 
 VERBS = (
@@ -102,17 +101,13 @@ def _run(arguments: list[str]) -> int:
     if verb == "--version":
         print(f"seq2see {__version__}")
         return 0
-    from translate.arguments import Parser
-    from translate.config_files import did_you_mean
-
     if verb not in VERBS:
+        from translate.config_files import did_you_mean
+
         what = "flag" if verb.startswith("-") else "verb"
         known = ("--help", "--version") if verb.startswith("-") else VERBS
         raise UsageError(f"unknown {what} {verb}{did_you_mean(verb, known)}")
-    module = importlib.import_module(f"translate.commands.{verb}")
-    parser = Parser(f"seq2see {verb}", inspect.cleandoc(module.__doc__ or ""))
-    module.add_arguments(parser)
-    return module.run(parser.parse_args(rest)) or 0
+    return run_verb(verb, rest)
 
 
 def _summary(verb: str) -> str:

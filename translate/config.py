@@ -249,25 +249,31 @@ def check_model(model: ModelConfig) -> None:
     encoder, attention, decoder = model.encoder, model.attention, model.decoder
     if not 0 <= model.dropout < 1:
         raise UsageError(f"model.dropout is {model.dropout}: it must be at least 0 and below 1")
-    for part, name in ((encoder, "encoder"), (decoder, "decoder")):
-        if part.layers < 1:
-            raise UsageError(f"model.{name}.layers is {part.layers}: it must be at least 1")
-        if part.type == "transformer":
-            _divides(f"model.{name}.size", part.size, f"model.{name}.heads", part.heads)
-            if part.size != model.embedding_size:
-                raise UsageError(
-                    f"model.{name}.size is {part.size} but model.embedding_size is {model.embedding_size}: "
-                    "a transformer adds to its embeddings, so they must be equal"
-                )
+    for size_name, size in (
+        ("embedding_size", model.embedding_size),
+        ("encoder.size", encoder.size),
+        ("encoder.feed_forward_size", encoder.feed_forward_size),
+        ("attention.size", attention.size),
+        ("decoder.size", decoder.size),
+        ("decoder.feed_forward_size", decoder.feed_forward_size),
+    ):
+        if size < 1:
+            raise UsageError(f"model.{size_name} is {size}: it must be at least 1")
+    _check_part(encoder, "encoder", model.embedding_size)
+    _check_part(decoder, "decoder", model.embedding_size)
     _divides("model.attention.size", attention.size, "model.attention.heads", attention.heads)
     memory_size = encoder.size * (2 if encoder.type == "recurrent" and encoder.bidirectional else 1)
     if attention.score in ("dot", "symmetric") and decoder.size != memory_size:
         raise UsageError(
-            f"model.attention.score {attention.score} needs a query as large as the memory, but model.decoder.size "
-            f"is {decoder.size} and the encoder gives {memory_size}"
+            f"model.attention.score {attention.score} needs a query as large as the memory, but "
+            f"model.decoder.size is {decoder.size} and the encoder gives {memory_size}"
         )
     if attention.score in ("dot", "general"):
         _divides("model.decoder.size", decoder.size, "model.attention.heads", attention.heads)
+    if decoder.type == "transformer":  # its contexts are as wide as itself, others' as wide as the memory
+        _divides("model.decoder.size", decoder.size, "model.attention.heads", attention.heads)
+    else:
+        _divides("the encoder's output size", memory_size, "model.attention.heads", attention.heads)
     if decoder.type == "recurrent" and decoder.feeding == "parallel" and decoder.layers < 2:
         raise UsageError(
             f"model.decoder.feeding parallel needs model.decoder.layers of at least 2, got {decoder.layers}: "
@@ -277,11 +283,32 @@ def check_model(model: ModelConfig) -> None:
         attention.score == "additive" and decoder.type == "recurrent" and decoder.feeding == "input"
     ):
         raise UsageError(
-            "model.attention.coverage needs model.attention.score additive and a recurrent model.decoder with "
-            f"feeding input, got {attention.score}, {decoder.type}, {decoder.feeding}"
+            "model.attention.coverage needs model.attention.score additive and a recurrent model.decoder "
+            f"with feeding input, got {attention.score}, {decoder.type}, {decoder.feeding}"
+        )
+
+
+def _check_part(part: EncoderConfig | DecoderConfig, name: str, embedding_size: int) -> None:
+    """Check an encoder or decoder by itself."""
+    if part.layers < 1:
+        raise UsageError(f"model.{name}.layers is {part.layers}: it must be at least 1")
+    if part.type != "transformer":
+        return
+    _divides(f"model.{name}.size", part.size, f"model.{name}.heads", part.heads)
+    if part.size != embedding_size:
+        raise UsageError(
+            f"model.{name}.size is {part.size} but model.embedding_size is {embedding_size}: "
+            "a transformer adds to its embeddings, so they must be equal"
+        )
+    if part.positions == "rotary" and part.size // part.heads % 2:
+        raise UsageError(
+            f"model.{name}.positions rotary turns pairs of units, but model.{name}.size {part.size} over "
+            f"model.{name}.heads {part.heads} gives each head {part.size // part.heads}: it must be even"
         )
 
 
 def _divides(size_name: str, size: int, parts_name: str, parts: int) -> None:
     if parts < 1 or size % parts:
-        raise UsageError(f"{size_name} {size} cannot be shared by {parts_name} {parts}: it must be a multiple")
+        raise UsageError(
+            f"{size_name} {size} cannot be shared by {parts_name} {parts}: it must be a multiple"
+        )

@@ -10,6 +10,7 @@ import re
 import typing
 from argparse import ArgumentError
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,16 @@ def _load(path: Path) -> tuple[jsonargparse.Namespace, list[str]]:
     values = _read_yaml(path)
     try:
         keys = list(_flat(values, Config))
-        parser = jsonargparse.ArgumentParser(exit_on_error=False)
-        add_settings(parser)
-        return parser.parse_object(values), keys
+        return _parser().parse_object(values), keys
     except (UsageError, ArgumentError) as error:
         raise UsageError(f"{path}: {readable(str(error))}") from error
+
+
+@cache
+def _parser() -> jsonargparse.ArgumentParser:
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    add_settings(parser)
+    return parser
 
 
 def _read_yaml(path: Path) -> dict[Any, Any]:

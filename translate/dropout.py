@@ -8,13 +8,14 @@ from torch import Tensor, nn
 class Dropout(nn.Module):
     """Zero activations at random in training, scale the others up (Srivastava et al. 2014).
 
-    The probability is rounded to 1/256, because eight elements share one draw of 64 random bits, each
-    taking a byte; torch's own dropout draws a float for each, a sixth of a training step on CPU.
+    The probability is rounded to 1/256 (255/256 at most), because eight elements share one draw of 64
+    random bits, each taking a byte; torch's own dropout draws a float for each, a sixth of a training
+    step on CPU.
     """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
-        self.threshold = round(probability * 256)
+        self.threshold = min(round(probability * 256), 255)  # 256 would keep nothing to scale up
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Return x unchanged in evaluation, with some elements zeroed in training."""

@@ -46,7 +46,7 @@ class Plan(NamedTuple):
 
 
 def choose_plan(device: str, precision: str, facts: Facts) -> Plan:
-    """Choose among what is there; "auto" is the fastest way that is known to be right.
+    """Choose among what is there; "auto" takes the fastest.
 
     Args:
         device: auto, cpu, cuda or mps.
@@ -64,25 +64,25 @@ def choose_plan(device: str, precision: str, facts: Facts) -> Plan:
     chosen = next((name for name in there if device in (name, "auto")), None)
     if chosen is None:
         raise UsageError(f"device {device} is not there: this machine has {', '.join(there)}")
-    fast, why = _native_bf16(chosen, facts)
+    fast, why = _fast_bf16(chosen, facts)
     if precision == "bf16" and chosen == "mps":
         raise UsageError("precision bf16 is not supported on device mps: use float32 or auto")
     if precision == "bf16":
-        return Plan(chosen, "bf16", why if fast else f"{why}, so this may be far slower than float32")
+        return Plan(chosen, "bf16", why if fast else f"as asked for, but {why}")
     if precision == "float32":
         return Plan(chosen, "float32", "as asked for")
     return Plan(chosen, "bf16" if fast else "float32", why)
 
 
-def _native_bf16(device: Device, facts: Facts) -> tuple[bool, str]:
+def _fast_bf16(device: Device, facts: Facts) -> tuple[bool, str]:
     match device:
         case "cpu":
-            fast, who = facts.cpu_bf16, "the processor"
+            fast, who = facts.cpu_bf16, "this processor"
         case "cuda":
-            fast, who = facts.cuda_bf16, "the GPU"
+            fast, who = facts.cuda_bf16, "this GPU"
         case "mps":
             return False, "bfloat16 was not tried on mps"
-    return fast, f"{who} {'multiplies' if fast else 'does not multiply'} bfloat16 natively"
+    return fast, f"{who} multiplies bfloat16 {'much' if fast else 'no'} faster than float32"
 
 
 def gather_facts() -> Facts:
@@ -118,8 +118,9 @@ def cpu_features() -> frozenset[str]:
 def measure_bf16_gain() -> float:
     """How many times faster than float32 this processor multiplies bfloat16 matrices, on one thread.
 
-    The instruction set does not tell: AVX512-BF16 was measured at five times float32 on AMD's Zen 5, and slower
-    than float32 on an Intel Xeon without AMX. Half a second at most, and only asked where it has the instructions.
+    The instruction set does not tell: AVX512-BF16 was measured at five times float32 on AMD's Zen 5, and
+    slower than float32 on an Intel Xeon without AMX. Half a second at most, and only asked where it has the
+    instructions.
     """
     import time
 

@@ -16,8 +16,7 @@ from jsonargparse import ArgumentParser, Namespace
 import translate
 from translate.platforms import Facts, choose_plan, count_cores, cpu_features, gather_facts
 
-HUB = "https://huggingface.co"
-PACKAGE_INDEX = "https://pypi.org"
+PLACES = {"hub": "https://huggingface.co", "packages": "https://pypi.org"}  # where corpora come from
 GIBIBYTE = 2**30
 # Trainings of this size took other programs 1 to 2 GiB. A run directory keeps two checkpoints, each with the
 # weights, their average and the optimiser's two moments.
@@ -120,7 +119,7 @@ def show_compute(facts: Facts) -> None:
     show("processor", f"{platform.machine()}, {', '.join(features) or 'no feature known to matter'}")
     show("training", f"by default on {plan.device} in {plan.precision}: {plan.why}")
     if plan.device == "cpu" and plan.precision == "float32":
-        show("", "expect about half the speed of a processor with AVX512-BF16 or AMX")
+        show("", "expect about half the speed of a processor with fast bfloat16 (AMD Zen 5, Intel with AMX)")
 
 
 def show_space() -> None:
@@ -128,7 +127,7 @@ def show_space() -> None:
     memory = physical_memory()
     disk = shutil.disk_usage(Path.cwd()).free
     scarce_memory = f"; training may need {ENOUGH_MEMORY // GIBIBYTE} GiB"
-    scarce_disk = f"; the demo may need {ENOUGH_DISK // GIBIBYTE} GiB"
+    scarce_disk = f"; a run may need {ENOUGH_DISK // GIBIBYTE} GiB"
     if memory is not None:
         show("memory", f"{memory / GIBIBYTE:.1f} GiB{scarce_memory if memory < ENOUGH_MEMORY else ''}")
     show("disk", f"{disk / GIBIBYTE:.1f} GiB free here{scarce_disk if disk < ENOUGH_DISK else ''}")
@@ -155,13 +154,13 @@ def show_fonts() -> None:
 
 def show_network(ask: bool) -> None:
     """Print which places can be reached; without a network, corpora come from files."""
-    for what, url in (("hub", HUB), ("packages", PACKAGE_INDEX)):
+    for what, url in PLACES.items():
         if not ask:
             show(what, f"{url} not asked (doctor --network does)")
         elif (why_not := unreachable(url)) is None:
             show(what, f"{url} answers")
         else:
-            show(what, f"{url} cannot be reached ({why_not}): use local files, see seq2see corpus --help")
+            show(what, f"{url} cannot be reached ({why_not}): use local files, see `seq2see corpus --help`")
 
 
 def unreachable(url: str, timeout: float = 5.0) -> str | None:

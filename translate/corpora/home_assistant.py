@@ -72,6 +72,8 @@ def make_home_assistant(
 def _join_languages(texts: Sequence[Texts], dropped: Counter[str]) -> list[Pair]:
     """Pair source and target of a key, count what is dropped, and put the commonest translations first."""
     src, tgt, english = texts
+    # Between two other languages, what still is English in one of them is not translated either.
+    original = {} if english in (src, tgt) else english
     dropped["text in one language only"] = len(src.keys() ^ tgt.keys())
     pairs: Counter[Pair] = Counter()
     for key in src.keys() & tgt.keys():
@@ -80,8 +82,7 @@ def _join_languages(texts: Sequence[Texts], dropped: Counter[str]) -> list[Pair]
             dropped["empty text"] += 1
         elif any("[%key:" in text for text in pair):
             dropped["reference to another text ([%key:...])"] += 1
-        # Between two other languages, what still is English in one of them is not translated either.
-        elif pair[0] == pair[1] or (src != english != tgt and english.get(key) in (src[key], tgt[key])):
+        elif pair[0] == pair[1] or original.get(key) in (src[key], tgt[key]):
             dropped["not translated (texts are equal)"] += 1
         else:
             pairs[pair] += 1

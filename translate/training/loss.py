@@ -38,18 +38,20 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         device = features.device.type
         low = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        precise = torch.promote_types(low, torch.float32)  # softmax and sums: never in half precision
         inputs, matrix = features.detach().to(low), weight.detach().to(low)
         count, pieces = len(targets), weight.shape[0]
         grad_features = torch.empty_like(inputs)
         grad_weight = torch.zeros_like(weight)
         grad_bias = torch.zeros_like(bias)
-        loss = torch.zeros((), device=features.device)
-        nll = torch.zeros((), device=features.device)
+        loss = torch.zeros((), dtype=precise, device=features.device)
+        nll = torch.zeros((), dtype=precise, device=features.device)
         with torch.autocast(device, enabled=False):
             for start in range(0, count, CHUNK):
                 rows = inputs[start : start + CHUNK]
                 target = targets[start : start + CHUNK, None]
-                log_probs = torch.addmm(bias.detach().to(low), rows, matrix.T).float().log_softmax(dim=1)
+                scores = torch.addmm(bias.detach().to(low), rows, matrix.T)
+                log_probs = scores.to(precise).log_softmax(dim=1)
                 right = log_probs.gather(1, target).sum()
                 nll -= right
                 loss -= (1 - label_smoothing) * right

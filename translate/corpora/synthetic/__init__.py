@@ -1,9 +1,9 @@
 """A corpus that we write ourselves: English-German sentences whose exact word alignment is known.
 
-grammar.py draws sentences, syntax.py says how the two languages put them and which words are linked, over
-the words of lexicon.py in the forms of forms.py. Every English word has one German translation, and the German
-sentence is a function of the English one, so that a model can learn to be right, and its attention can
-be held against links that are right by construction. Words are what white space separates.
+grammar.py draws sentences, and syntax.py says how the two languages put them and which words are linked;
+the words are in lexicon.py, how they inflect in forms.py. Every English word has one German translation, and
+the German sentence is a function of the English one, so that a model can learn to be right, and its
+attention can be held against links that are right by construction. Words are what white space separates.
 """
 
 from collections import Counter
@@ -18,8 +18,8 @@ from translate.errors import UsageError
 def make_synthetic(size: int = 20_000, seed: int = 1, valid_size: int = 500, test_size: int = 500) -> Corpus:
     """Draw English-German pairs with gold word alignments.
 
-    English sentences are distinct within and across the splits, however large `size` is: of a million
-    sentences drawn, nine in ten are new. Test and validation pairs are drawn first, so they are the same
+    English sentences are distinct within and across the splits, however large `size` is: of 200,000
+    sentences drawn, 97% are new. Test and validation pairs are drawn first, so they are the same
     for every `size`.
 
     Args:

@@ -1,6 +1,6 @@
 """The productions of the synthetic corpus: which sentences are drawn, and how often.
 
-All that is random is here, and it is random about the English sentence only: see syntax.py.
+All that is random is here, and only the English sentence is: its German is a function of it (syntax.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -278,15 +278,16 @@ class Grammar:
         determiners: Sequence[Determiner] = DETERMINERS,
         negation: tuple[Src, ...] = (),
     ) -> Nominal:
-        """Return a noun phrase, name, city or pronoun for a slot; not me and you of `subject`, the person."""
+        """Return a noun phrase, name, city or pronoun for a slot; `subject` is the person of the clause."""
         kind, roll = self._pick(slot.kinds), self.rng.random()
         if kind == "city":
             nominal = Nominal(units(self._pick(lexicon.CITIES)), 2)
             slot = slot._replace(de="nach") if slot.de == "zu" else slot
         elif kind == "person" and roll < 0.25:
-            # I see me: no; he sees him: somebody else.
-            others = [row for row in lexicon.PRONOUNS if row.person in (2, 4) or row.person != subject]
-            pronoun = self._pick([row for row in others if row.en_object != "-"])
+            # He sees him: somebody else. I see me, we see me: nobody says so.
+            same = {0: (0, 3), 1: (1,), 3: (0, 3)}.get(subject, ())
+            others = [row for row in lexicon.PRONOUNS if row.en_object != "-" and row.person not in same]
+            pronoun = self._pick(others)
             form = pronoun.acc if slot.case == "acc" else pronoun.dat
             nominal = Nominal(unit(pronoun.en_object, form), pronoun.person, pronoun=True)
         elif kind == "person" and roll < 0.4:

@@ -1,0 +1,109 @@
+import http.server
+import threading
+
+import pytest
+
+import seq2see
+import translate
+from translate.commands import doctor
+from translate.platforms import Facts
+
+
+def test_it_tells_about_this_machine(capsys):
+    assert seq2see.main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    for what in ("python", "torch", "lightning", "sentencepiece", "sacrebleu", "datasets", "cores", "disk"):
+        assert f"\n{what} " in out
+    assert out.startswith(f"seq2see       {translate.__version__}, ")
+    assert out.endswith("all that is needed is there\n")
+    assert "hub           https://huggingface.co not asked" in out
+
+
+def test_something_missing_is_exit_3_and_says_how_to_get_it(capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "requirements", lambda: ["numpy", "no-such-thing>=2", "torch>=99"])
+    assert seq2see.main(["doctor"]) == 3
+    out = capsys.readouterr().out
+    assert "\nno-such-thing missing\n" in out
+    assert "\nmissing: no-such-thing is not installed: pip install 'no-such-thing>=2'\n" in out
+    assert ", needed is >=99: pip install 'torch>=99'\n" in out
+    assert "nothing is said about" in out
+    assert out.endswith("something is missing\n")
+
+
+def test_what_is_there_in_a_fitting_version_is_not_missing():
+    assert doctor.missing_packages(["numpy>=1", "jsonargparse[signatures]>=4.49,<5"]) == []
+
+
+def test_without_an_installation_the_checkout_tells_what_is_needed(monkeypatch):
+    def not_installed(name):
+        raise doctor.importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor.importlib.metadata, "requires", not_installed)
+    assert any(requirement.startswith("torch>=") for requirement in doctor.requirements())
+
+
+def test_what_only_developers_need_is_not_needed(monkeypatch):
+    listed = ["torch>=2", 'ruff>=0.11; extra == "dev"']
+    monkeypatch.setattr(doctor.importlib.metadata, "requires", lambda name: listed)
+    assert doctor.requirements() == ["torch>=2"]
+
+
+def test_a_processor_without_fast_bfloat16_is_told_what_to_expect(capsys):
+    plain = Facts(system="Linux", cores=2, cpu_bf16=False, cuda=False, cuda_bf16=False, mps=False)
+    doctor.show_compute(plain)
+    out = capsys.readouterr().out
+    assert "by default on cpu in float32" in out
+    assert "expect about half the speed" in out
+
+
+def test_mps_is_listed(capsys):
+    doctor.show_compute(Facts("Darwin", 8, cpu_bf16=False, cuda=False, cuda_bf16=False, mps=True))
+    assert "devices       cpu, mps\n" in capsys.readouterr().out
+
+
+def test_little_memory_and_disk_are_pointed_out(capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "ENOUGH_MEMORY", 2**70)
+    monkeypatch.setattr(doctor, "ENOUGH_DISK", 2**70)
+    doctor.show_space()
+    out = capsys.readouterr().out
+    assert "training may need" in out
+    assert "a run may need" in out
+
+
+def test_a_system_that_does_not_tell_its_memory_is_no_trouble(capsys, monkeypatch):
+    monkeypatch.delattr("os.sysconf", raising=False)  # Windows
+    doctor.show_space()
+    assert "memory" not in capsys.readouterr().out
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """A server that has nothing."""
+
+    def do_GET(self):
+        self.send_error(404)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def address(monkeypatch):
+    """A server on this machine, asked without any proxy."""
+    monkeypatch.setenv("no_proxy", "*")
+    with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_network_is_asked_only_when_told_so(capsys, monkeypatch, address):
+    monkeypatch.setattr(doctor, "PLACES", {"hub": address, "packages": "http://127.0.0.1:1"})
+    doctor.show_network(ask=False)
+    assert capsys.readouterr().out.count("not asked") == 2
+    doctor.show_network(ask=True)
+    hub, packages = capsys.readouterr().out.splitlines()
+    assert hub == f"hub           {address} answers"
+    assert "http://127.0.0.1:1 cannot be reached (" in packages
+    assert packages.endswith("use local files, see `seq2see corpus --help`")

@@ -1,0 +1,54 @@
+"""When a checkpoint is written, and when training stops."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+
+from translate.config import TrainingConfig
+from translate.run_directory import RunDirectory
+from translate.training.clock import Clock
+from translate.training.interruption import Interrupted, Signals
+
+
+class Checkpoints(Callback):
+    """Writes a checkpoint at each validation, every so many steps, and when a signal asks to stop.
+
+    Stands after the averaging callback, so that a step's average is in the checkpoint too.
+    """
+
+    def __init__(self, run: RunDirectory, config: TrainingConfig, clock: Clock, signals: Signals) -> None:
+        self.run, self.config, self.clock, self.signals = run, config, clock, signals
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Take the signals back from Lightning, which has just set its own handlers."""
+        self.signals.listen()
+        self._stop_if_asked()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save if it is time; stop if asked to; let the last step be validated."""
+        if (trainer.fit_loop.total_batch_idx + 1) % self.config.accumulate:
+            return  # in the middle of a step: a checkpoint does not hold its gradients
+        step, limit = trainer.global_step, self.config.max_minutes
+        if step >= self.config.max_steps or 0 < limit <= self.clock.minutes:
+            trainer.should_stop = True  # makes Lightning validate now, whatever the interval
+        if trainer.should_stop or step % self.config.validate_every == 0:
+            return  # saved after the validation that comes now: resumed from before, it would be left out
+        every = self.config.checkpoint_every
+        if self.signals.received or (every and step % every == 0):
+            self._save(trainer)
+        self._stop_if_asked()
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Save after each validation; the callbacks have scored it and put the weights back."""
+        self._save(trainer)
+        self._stop_if_asked()
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        self.run.save_checkpoint(lambda path: trainer.save_checkpoint(path))
+
+    def _stop_if_asked(self) -> None:
+        if self.signals.received:
+            raise Interrupted(self.signals.received)
