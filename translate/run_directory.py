@@ -53,6 +53,8 @@ class RunDirectory:
             InputError: there is something at `path` already.
         """
         path = Path(path)
+        if path.name in ("", ".."):  # such as "."
+            path = path.resolve()
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise InputError(
                 f"{path} exists and is not empty: nothing is overwritten. Give another --out, or go on with "
@@ -171,13 +173,16 @@ class RunDirectory:
     def save_checkpoint(self, write: Callable[[Path], None]) -> None:
         """Make `last.ckpt` what `write` writes to its argument; the one before becomes `previous.ckpt`.
 
-        Killed at any moment, one of the two is whole and known by its checksum.
+        Killed at any moment, one of the two is whole and known by its checksum; a damaged one takes no
+        whole one's place.
         """
         aside = self.checkpoint_path.with_suffix(".new")
         write(aside)
-        known = [_sha256(aside), *self._checksums()[:1]]
-        _write(self.checksums_path, json.dumps(known).encode())
-        if self.checkpoint_path.is_file():
+        known = self._checksums()
+        last_sum = _sha256(self.checkpoint_path) if self.checkpoint_path.is_file() else None
+        kept = [last_sum] if last_sum in known else known
+        _write(self.checksums_path, json.dumps([_sha256(aside), *kept]).encode())
+        if last_sum in known:
             self.checkpoint_path.replace(self.previous_checkpoint_path)
         _replace(aside, self.checkpoint_path)
 
@@ -196,20 +201,22 @@ class RunDirectory:
             damaged.append(path)
         if damaged:
             raise InputError(
-                f"{' and '.join(map(str, damaged))}: damaged; restore one, or start again with another --out"
+                f"{' and '.join(map(str, damaged))}: damaged (not as {self.checksums_path.name} says); restore "
+                "them, or train again with another --out"
             )
         return None, []
 
     def _checksums(self) -> list[str]:
         try:
-            return list(json.loads(self.checksums_path.read_text(encoding="utf-8")))
+            known = json.loads(self.checksums_path.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return []
+        return known if isinstance(known, list) else []
 
     # Logs and results
 
     def append_metrics(self, row: Mapping[str, object]) -> None:
-        """Add a row to metrics.csv; every row has the same keys, `step` among them."""
+        """Add a row to metrics.csv; every row has the same keys, `step` first."""
         new = not self.metrics_path.is_file()
         with self.metrics_path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
@@ -226,15 +233,29 @@ class RunDirectory:
 
     def truncate_metrics(self, step: int) -> None:
         """Drop the rows after `step`: the resumed run will write them again."""
-        rows = [row for row in self.read_metrics() if int(row["step"]) <= step]
-        self.metrics_path.unlink(missing_ok=True)
-        for row in rows:
-            self.append_metrics(row)
+        if self.metrics_path.is_file():
+            head, *rows = self.metrics_path.read_bytes().split(b"\n")[:-1]  # without a half-written last one
+            kept = [row for row in rows if int(row.partition(b",")[0]) <= step]
+            _write(self.metrics_path, b"".join(row + b"\n" for row in [head, *kept]))
 
     def save_valid(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Keep the validation text, so that a resumed run needs nothing else."""
         _write(self.valid_src_path, "".join(f"{src}\n" for src, _ in pairs).encode())
         _write(self.valid_tgt_path, "".join(f"{tgt}\n" for _, tgt in pairs).encode())
+
+    def read_valid(self) -> tuple[list[str], list[str]]:
+        """The validation text, source and target.
+
+        Raises:
+            InputError: a file is missing.
+        """
+        sides = []
+        for path in (self.valid_src_path, self.valid_tgt_path):
+            if not path.is_file():
+                raise InputError(f"{path} is missing: the run directory is incomplete; restore it, or train again")
+            # As bytes: reading text would take a carriage return inside a line for a line break.
+            sides.append(path.read_bytes().decode().split("\n")[:-1])
+        return sides[0], sides[1]
 
     def save_json(self, path: Path, value: object) -> None:
         """Write summary.json or evaluation.json."""

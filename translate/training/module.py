@@ -1,6 +1,5 @@
 """The LightningModule: what a step is, and what is optimised how."""
 
-from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from translate.batches import Batch
 from translate.config import TrainingConfig
 from translate.model import Seq2Seq
+from translate.training.clock import Clock
 from translate.training.loss import cross_entropy
 from translate.training.schedule import learning_rate_factor
 
@@ -18,16 +18,14 @@ class TrainingModule(pl.LightningModule):
     """A Seq2Seq model in training; the model itself knows nothing of it.
 
     Args:
-        minutes: tells how long the run has been training.
+        clock: measures the run, whose learning rate may depend on it.
     """
 
-    def __init__(
-        self, model: Seq2Seq, config: TrainingConfig, minutes: Callable[[], float] = lambda: 0.0
-    ) -> None:
+    def __init__(self, model: Seq2Seq, config: TrainingConfig, clock: Clock) -> None:
         super().__init__()
         self.model = model
         self.config = config
-        self.minutes = minutes
+        self.clock = clock
 
     def loss(self, batch: Batch, label_smoothing: float) -> tuple[Tensor, Tensor]:
         """Loss to minimise and negative log-likelihood, both a real target token."""
@@ -41,9 +39,17 @@ class TrainingModule(pl.LightningModule):
             label_smoothing,
         )
 
+    def on_train_start(self) -> None:
+        """Let the learning rate follow the schedule from the first step on: a resumed run may have a new end."""
+        scheduler: Any = self.lr_schedulers()
+        for group, highest, factor in zip(
+            scheduler.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
+        ):
+            group["lr"] = highest * factor(scheduler.last_epoch)
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make the randomness of batch n a function of (seed, n, process), so that resuming is exact."""
-        number = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        number = self.trainer.fit_loop.total_batch_idx
         torch.manual_seed(hash((self.config.seed, number, self.global_rank)) % 2**63)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -70,7 +76,7 @@ class TrainingModule(pl.LightningModule):
             groups, lr=self.config.learning_rate, betas=(0.9, 0.98), eps=1e-8, fused=self._can_fuse()
         )
         scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate_factor(step, self.config, self.minutes())
+            optimizer, lambda step: learning_rate_factor(step, self.config, self.clock.minutes)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

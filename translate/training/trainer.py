@@ -3,8 +3,10 @@
 import logging
 import signal
 import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -13,21 +15,19 @@ from torch.utils.data import DataLoader
 
 from translate.batches import Batch, BatchLoader, IdPairs, collate
 from translate.config import Config, TrainingConfig
-from translate.errors import UsageError
 from translate.padding import group_by_tokens
 from translate.platforms import Plan, choose_plan, gather_facts, keep_freed_memory, set_threads
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizers
-from translate.training.callbacks import (
-    Checkpoints,
-    ExponentialMovingAverage,
-    Interrupted,
-    Progress,
-    Validation,
-)
+from translate.training.averaging import ExponentialMovingAverage
 from translate.training.card import model_card
+from translate.training.checkpoints import Checkpoints
+from translate.training.clock import Clock
+from translate.training.interruption import Interrupted, Signals
 from translate.training.module import TrainingModule, count_parameters
 from translate.training.prepare import prepare_run
+from translate.training.progress import Progress
+from translate.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
@@ -41,70 +41,106 @@ def train(config: Config, out: str | Path) -> RunDirectory:
         KeyboardInterrupt: Ctrl-C, after a checkpoint.
         SystemExit: 143 on SIGTERM, after a checkpoint.
     """
-    _plan(config)  # a device that is missing is an error before any work is done
+    plan = _plan(config)  # a device that is missing is an error before any work is done
+    # The run keeps to what is chosen now, since bfloat16 or not makes another model.
+    config = replace(config, training=replace(config.training, precision=plan.precision))
     run = prepare_run(config, out)
-    _fit(run, config)
+    _fit(run, config, plan)
     return run
 
 
 def resume(path: str | Path, max_steps: int | None = None) -> RunDirectory:
     """Go on with a run from its last checkpoint, to its own or a new number of steps.
 
-    Raises as `train` does.
+    Raises:
+        InputError: something in the run directory is missing or damaged.
+        UsageError, KeyboardInterrupt, SystemExit: as `train` does.
     """
     run = RunDirectory.open(path)
     config = run.config
-    if max_steps is not None and max_steps != config.training.max_steps:
+    if max_steps is not None:
         config = replace(config, training=replace(config.training, max_steps=max_steps))
-        run.save_config(config)
-    _fit(run, config)
+    _fit(run, config, _plan(config))
     return run
 
 
-def _fit(run: RunDirectory, config: Config) -> None:
+def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
+    settings = config.training
     checkpoint, damaged = run.find_checkpoint()
     for path in damaged:
         log.warning("%s is damaged (its checksum is wrong): going on from %s", path, checkpoint)
-    settings = config.training
-    step, finished = _progress(checkpoint, settings)
-    if finished:
-        log.info("already at step %d of %d: nothing to do", step, settings.max_steps)
+    step, state = _read_progress(checkpoint)
+    tokenizers = run.tokenizers()
+    torch.manual_seed(settings.seed)
+    model = run.build_model(tokenizers)
+    ended = _why_ended(step, state, settings)
+    if ended is not None:
+        log.info("%s: nothing to do", ended)
+        if (run.read_json(run.summary_path) or {}).get("steps") != step:  # stopped just before its end
+            _finish(run, plan, state, count_parameters(model), step)
         return
     if checkpoint is not None:
         log.info("going on from step %d of %d", step, settings.max_steps)
+    run.save_config(config)
     run.truncate_metrics(step)
-    plan = _plan(config)
     keep_freed_memory()
     set_threads(settings.threads)
-    torch.manual_seed(settings.seed)
-    tokenizers = run.tokenizers()
-    model = run.build_model(tokenizers)
     loader = BatchLoader(IdPairs(run.ids_path), config.data.batch_tokens, settings.seed)
-    validation = Validation(run, config, tokenizers, loader)
+    clock = Clock()
+    validation = Validation(run, config, tokenizers, loader, clock)
     log.info(
-        "%s parameters, %d pairs in %d batches an epoch, %.1f%% of their slots padding; %s",
-        f"{count_parameters(model):,}", len(loader.pairs), len(loader), 100 * loader.padding(), plan.why,
+        "%s parameters, %d pairs in %d batches an epoch, %.1f%% of their slots padding; %s: %s",
+        f"{count_parameters(model):,}", len(loader.pairs), len(loader), 100 * loader.padding(),
+        plan.precision, plan.why,
     )  # fmt: skip
-    trainer = _trainer(run, config, plan, validation, step)
-    try:
-        with warnings.catch_warnings():
-            _ignore_known_warnings()
+    with Signals() as signals, warnings.catch_warnings():
+        _ignore_known_warnings()
+        trainer = _trainer(run, config, plan, validation, signals, step)
+        try:
             trainer.fit(
-                TrainingModule(model, settings, validation.minutes),
-                loader,
+                TrainingModule(model, settings, clock),
+                _Endless(loader),
                 _valid_batches(validation, tokenizers, config),
                 ckpt_path=checkpoint,
                 weights_only=True,
             )
-    except Interrupted as stop:
-        log.warning("stopped at step %d; go on with `seq2see train --resume %s`", trainer.global_step, run.path)
-        if stop.signal_number == signal.SIGINT:
-            raise KeyboardInterrupt from None
-        raise SystemExit(128 + stop.signal_number) from None
-    _finish(run, plan, validation, count_parameters(model), trainer.global_step)
+        except Interrupted as stop:
+            log.warning(
+                "stopped at step %d; go on with `seq2see train --resume %s`", trainer.global_step, run.path
+            )
+            if stop.signal_number == signal.SIGINT:
+                raise KeyboardInterrupt from None
+            raise SystemExit(128 + stop.signal_number) from None
+    _finish(run, plan, validation.state_dict(), count_parameters(model), trainer.global_step)
 
 
-def _trainer(run: RunDirectory, config: Config, plan: Plan, validation: Validation, step: int) -> pl.Trainer:
+class _Endless:
+    """The batches of all epochs as one epoch.
+
+    At the end of an epoch Lightning would take a step with the batches accumulated so far, and resuming
+    there would lose its place.
+    """
+
+    def __init__(self, loader: BatchLoader) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return 2**40  # more batches than any run; without a length, Lightning would read one ahead
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            yield from self.loader
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.loader.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.loader.load_state_dict(state)
+
+
+def _trainer(
+    run: RunDirectory, config: Config, plan: Plan, validation: Validation, signals: Signals, step: int
+) -> pl.Trainer:
     settings = config.training
     # Lightning's advice is for those who write against it; ours go through our own log.
     for name in ("lightning.pytorch", "lightning.fabric"):
@@ -112,7 +148,7 @@ def _trainer(run: RunDirectory, config: Config, plan: Plan, validation: Validati
     callbacks: list[pl.Callback] = [validation]
     if settings.average == "ema":
         callbacks.append(ExponentialMovingAverage(settings.ema_decay, torch.device(plan.device)))
-    callbacks += [Progress(validation), Checkpoints(run, settings.checkpoint_every, validation)]
+    callbacks += [Progress(settings, validation), Checkpoints(run, settings, validation.clock, signals)]
     return pl.Trainer(
         accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[plan.device],
         devices=1,
@@ -125,7 +161,8 @@ def _trainer(run: RunDirectory, config: Config, plan: Plan, validation: Validati
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         callbacks=callbacks,
-        logger=TensorBoardLogger(run.path, name="", version="tensorboard", purge_step=step or None),
+        # What an interrupted run logged after the checkpoint is logged again, and shown once.
+        logger=TensorBoardLogger(run.path, name="", version="tensorboard", purge_step=step + 1 if step else None),
         log_every_n_steps=1,  # when to log is for Progress to say
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -147,13 +184,33 @@ def _valid_batches(validation: Validation, tokenizers: Tokenizers, config: Confi
     return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]  # a list is dataset enough
 
 
-def _finish(run: RunDirectory, plan: Plan, validation: Validation, parameters: int, step: int) -> None:
+def _read_progress(checkpoint: Path | None) -> tuple[int, Mapping[str, Any]]:
+    """The step a run stands at, and what `Validation` remembers of it."""
+    if checkpoint is None:
+        return 0, {}
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    return int(state["global_step"]), state["callbacks"]["Validation"]
+
+
+def _why_ended(step: int, state: Mapping[str, Any], settings: TrainingConfig) -> str | None:
+    """Why there is no step left to take, if there is none."""
+    if step >= settings.max_steps:
+        return f"already at step {step} of {settings.max_steps}"
+    if 0 < settings.patience <= state.get("not_better", 0):
+        return f"stopped early at step {step}, after {settings.patience} validations without a better BLEU"
+    minutes = state.get("seconds", 0.0) / 60
+    if 0 < settings.max_minutes <= minutes:
+        return f"already at {minutes:.1f} of {settings.max_minutes:g} minutes (step {step})"
+    return None
+
+
+def _finish(run: RunDirectory, plan: Plan, state: Mapping[str, Any], parameters: int, step: int) -> None:
     summary = {
         "parameters": parameters,
         "steps": step,
-        "minutes": round(validation.elapsed() / 60, 2),
-        "best_bleu": round(validation.best_bleu, 2),
-        "best_step": validation.best_step,
+        "minutes": round(state["seconds"] / 60, 2),
+        "best_bleu": round(state["best_bleu"], 2),
+        "best_step": state["best_step"],
         "device": plan.device,
         "precision": plan.precision,
         "threads": torch.get_num_threads(),
@@ -163,19 +220,8 @@ def _finish(run: RunDirectory, plan: Plan, validation: Validation, parameters: i
     run.save_card(model_card(run))
     log.info(
         "done: %d steps in %.1f min, best validation BLEU %.2f at step %d; %s",
-        step, summary["minutes"], validation.best_bleu, validation.best_step, run.path,
+        step, summary["minutes"], state["best_bleu"], state["best_step"], run.path,
     )  # fmt: skip
-
-
-def _progress(checkpoint: Path | None, settings: TrainingConfig) -> tuple[int, bool]:
-    """The step a run stands at, and whether it has come to its end."""
-    if checkpoint is None:
-        return 0, settings.max_steps <= 0
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    step, validation = int(state["global_step"]), state["callbacks"]["Validation"]
-    stopped_early = 0 < settings.patience <= validation["not_better"]
-    out_of_time = 0 < settings.max_minutes <= validation["seconds"] / 60
-    return step, step >= settings.max_steps or stopped_early or out_of_time
 
 
 def _ignore_known_warnings() -> None:

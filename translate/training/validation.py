@@ -1,0 +1,125 @@
+"""What a validation is: translating, scoring, keeping the best weights, stopping early."""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from translate.batches import BatchLoader
+from translate.config import Config
+from translate.evaluation import bleu
+from translate.run_directory import RunDirectory
+from translate.tokenizer import Tokenizers
+from translate.training.clock import Clock
+from translate.training.module import TrainingModule
+from translate.translator import translate_texts
+
+log = logging.getLogger(__name__)
+
+
+class Validation(Callback):
+    """Scores the (averaged) weights by translating the validation text; keeps the best ones.
+
+    Stands before the averaging callback, whose own hook at the end of a validation takes the averaged
+    weights out of the model again.
+
+    Args:
+        loader: tells which epoch it is.
+        clock: measures the run; set to a checkpoint's time when one is loaded.
+    """
+
+    def __init__(
+        self, run: RunDirectory, config: Config, tokenizers: Tokenizers, loader: BatchLoader, clock: Clock
+    ) -> None:
+        self.run, self.config, self.tokenizers = run, config, tokenizers
+        self.src, self.tgt = run.read_valid()
+        self.search = replace(config.search, beam_size=config.training.valid_beam_size, n_best=1)
+        self.loader = loader
+        self.clock = clock
+        self.best_bleu = -1.0  # less than any, so that the first weights are kept
+        self.best_step = 0
+        self.last_bleu: float | None = None
+        self.not_better = 0  # validations since
+        self._nll: list[tuple[Tensor, Tensor]] = []
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Forget the last validation."""
+        self._nll = []
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Collect the loss of the batches."""
+        self._nll.append(outputs)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Translate, score, log, and keep the weights if they are the best so far."""
+        assert isinstance(module, TrainingModule)
+        translations = translate_texts(
+            module.model,
+            self.tokenizers,
+            self.src,
+            self.search,
+            max_src_length=self.config.data.max_length,
+            on_long="truncate",
+        )
+        score = self.last_bleu = bleu([translation.text for translation in translations], self.tgt)
+        nll = sum(float(total) for total, _ in self._nll) / sum(int(count) for _, count in self._nll)
+        if score > self.best_bleu:
+            self.best_bleu, self.best_step, self.not_better = score, trainer.global_step, 0
+            self.run.save_weights(module.model, self.tokenizers)
+        else:
+            self.not_better += 1
+        self._report(trainer, nll, score)
+        if 0 < self.config.training.patience <= self.not_better:
+            log.info("BLEU has not risen for %d validations: training stops early", self.not_better)
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """What choosing the best weights and stopping early depend on."""
+        return {
+            "best_bleu": self.best_bleu,
+            "best_step": self.best_step,
+            "last_bleu": self.last_bleu,
+            "not_better": self.not_better,
+            "seconds": self.clock.seconds,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.best_bleu = state_dict["best_bleu"]
+        self.best_step = state_dict["best_step"]
+        self.last_bleu = state_dict["last_bleu"]
+        self.not_better = state_dict["not_better"]
+        self.clock.restart(state_dict["seconds"])
+
+    def _report(self, trainer: pl.Trainer, nll: float, score: float) -> None:
+        """To metrics.csv, TensorBoard and the log."""
+        step = trainer.global_step
+        row = {
+            "step": step,
+            "epoch": f"{self.loader.epoch + self.loader.consumed / len(self.loader):.2f}",
+            "minutes": f"{self.clock.minutes:.2f}",
+            "learning_rate": f"{trainer.optimizers[0].param_groups[0]['lr']:.3g}",
+            "valid_nll": f"{nll:.4f}",
+            "valid_bleu": f"{score:.2f}",
+            "best_bleu": f"{self.best_bleu:.2f}",
+        }
+        self.run.append_metrics(row)
+        for logger in trainer.loggers:
+            logger.log_metrics({"valid/nll": nll, "valid/bleu": score}, step=step)
+        search = "greedy" if self.search.beam_size == 1 else f"beam {self.search.beam_size}"
+        log.info(
+            "step %d, epoch %s, %s min: validation BLEU %.2f (%s), -log p %.3f a token%s",
+            step, row["epoch"], row["minutes"], score, search, nll,
+            ", best so far" if self.best_step == step else "",
+        )  # fmt: skip
