@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from translate.errors import InputError
 from translate.padding import pad
 from translate.tokenizer import BOS_ID, EOS_ID
 
@@ -62,13 +63,23 @@ def plan_batches(
 
 
 class IdPairs:
-    """Tokenised sentence pairs, memory-mapped from an Arrow folder (columns src and tgt)."""
+    """Tokenised sentence pairs, memory-mapped from an Arrow folder (columns src and tgt).
+
+    Raises:
+        InputError: the folder is missing or damaged.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._rows = load_from_disk(str(folder))
-        lengths = self._rows.with_format("numpy")
-        self.src_lengths: Indices = np.asarray(lengths["src_length"][:], dtype=np.int64)
-        self.tgt_lengths: Indices = np.asarray(lengths["tgt_length"][:], dtype=np.int64)
+        try:
+            self._rows = load_from_disk(str(folder))
+            lengths = self._rows.with_format("numpy")
+            self.src_lengths: Indices = np.asarray(lengths["src_length"][:], dtype=np.int64)
+            self.tgt_lengths: Indices = np.asarray(lengths["tgt_length"][:], dtype=np.int64)
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{folder}: the training pairs in it are missing or damaged ({error}); restore the folder, or "
+                "train again"
+            ) from None
 
     def __len__(self) -> int:
         """Number of pairs."""

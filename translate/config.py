@@ -40,7 +40,8 @@ class TokenizerConfig:
     """How text becomes pieces: SentencePiece (Kudo & Richardson 2018)."""
 
     path: str | None = None
-    """Use this trained tokenizer (a .model file, made by `seq2see tokenizer`) instead of training one."""
+    """Use this trained tokenizer instead of training one: a .model file for both languages, or a folder made by
+    `seq2see tokenizer` (with tokenizer.model, or src.model and tgt.model)."""
     algorithm: Literal["unigram", "bpe"] = "unigram"
     """unigram: Kudo 2018; bpe: Sennrich et al. 2016."""
     vocab_size: int = 8000
@@ -82,9 +83,9 @@ class AttentionConfig:
     """How the decoder looks at the source."""
 
     score: Score = "additive"
-    """additive: Bahdanau 2015; dot, general: Luong 2015; scaled_dot: Vaswani 2017; symmetric: additive, W shared."""
+    """additive: Bahdanau 2015; dot, general: Luong 2015; scaled_dot: Vaswani 2017; symmetric: one W for both."""
     normalizer: Normalizer = "softmax"
-    """From scores to weights: softmax, sparsemax (Martins & Astudillo 2016), entmax15 (Peters et al. 2019)."""
+    """Scores to weights: softmax, sparsemax (Martins & Astudillo 2016), entmax15 (Peters et al. 2019)."""
     size: int = 256
     """Units that query and keys are projected to, all heads together (dot projects nothing)."""
     heads: int = 1
@@ -106,8 +107,8 @@ class DecoderConfig:
     cell: Literal["gru", "lstm"] = "gru"
     """Recurrent only: Cho et al. 2014 or Hochreiter & Schmidhuber 1997."""
     feeding: Literal["input", "parallel"] = "input"
-    """Recurrent only. input: the previous state asks, the context enters with the token (Bahdanau 2015, A.2.2);
-    parallel: the first layer's outputs ask, the next layer gets the context, a sentence is one call (2+ layers)."""
+    """Recurrent only. input: the last state asks, the context enters with the token (Bahdanau 2015, A.2.2);
+    parallel: the first layer asks, the next one gets the context, a sentence is one call (2+ layers)."""
     heads: int = 4
     """Transformer only: heads of self-attention."""
     feed_forward_size: int = 512
@@ -171,12 +172,12 @@ class TrainingConfig:
     max_steps: int = 3000
     """Optimiser steps of the whole run; the schedule ends there."""
     max_minutes: float = 0.0
-    """Minutes of the whole run (0: no limit); the schedule then ends at whichever comes first. How far a run comes
-    in its time depends on the machine, so only without a limit is it the same every time."""
+    """Minutes of the whole run (0: no limit); the schedule ends at whichever comes first. How far a run comes in
+    its time depends on the machine, so only without a limit is it the same every time."""
     learning_rate: float = 2e-3
     """Highest learning rate."""
     schedule: Literal["cosine", "inverse_sqrt"] = "cosine"
-    """cosine to zero at max_steps (Loshchilov & Hutter 2017), or inverse square root (Vaswani et al. 2017)."""
+    """cosine to zero (Loshchilov & Hutter 2017), or inverse square root (Vaswani et al. 2017)."""
     warmup_steps: int = 300
     """Steps in which the learning rate rises from zero."""
     weight_decay: float = 0.01

@@ -4,7 +4,8 @@ Both decoders offer `start` (a state for each source), `step` (one target positi
 (a whole target sentence, for training and alignment); one step at a time equals the whole sentence.
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Literal, NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -16,6 +17,7 @@ from translate.encoders import RECURRENT, CellType
 from translate.transformer import FeedForward, KeyValueCache, Positions, SelfAttention, sinusoids
 
 Feeding = Literal["input", "parallel"]
+GATES = {"gru": 3, "lstm": 4}  # input products of each hidden unit
 
 
 class RecurrentState(NamedTuple):
@@ -45,8 +47,7 @@ class Gates(nn.Module):
     def __init__(self, size: int, cell: CellType) -> None:
         super().__init__()
         self.lstm = cell == "lstm"
-        self.width = size * (4 if self.lstm else 3)
-        self.recurrent = nn.Linear(size, self.width)
+        self.recurrent = nn.Linear(size, size * GATES[cell])
 
     def forward(
         self, inputs: Float[Tensor, "R X"], hidden: Float[Tensor, "R H"], cell: Float[Tensor, "R H"] | None
@@ -130,7 +131,7 @@ class InputFeedingDecoder(nn.Module):
         self.coverage = coverage
         self.initial = InitialState(memory_size, layers, size, cell)
         self.gates = nn.ModuleList(Gates(size, cell) for _ in range(layers))
-        width = self.gates[0].width
+        width = size * GATES[cell]
         self.from_token = nn.Linear(embedding_size, width)
         self.from_context = nn.Linear(attention.context_size, width, bias=False)
         self.from_below = nn.ModuleList(nn.Linear(size, width) for _ in range(layers - 1))
@@ -183,7 +184,8 @@ class InputFeedingDecoder(nn.Module):
         contexts, weights = self.attention(state.hidden[:, -1:], state.memory, state.coverage)
         context, weight = contexts[:, 0], weights[:, :, 0]
         inputs = from_token + self.from_context(context)
-        hiddens, cells = [], []
+        hiddens: list[Tensor] = []
+        cells = []
         for number, gates in enumerate(self.gates):
             if number > 0:
                 inputs = self.from_below[number - 1](self.dropout(hiddens[-1]))
@@ -312,7 +314,7 @@ class TransformerDecoderLayer(nn.Module):
         """Run over a whole sentence, by the fused kernels."""
         x = x + self.dropout(self.self_attention.causal(self.self_attention_norm(x)))
         x = x + self.dropout(self.attention.context(self.attention_norm(x), memory))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))  # type: ignore[no-any-return]
 
     def forward(
         self, x: Float[Tensor, "B T E"], memory: Memory
@@ -360,8 +362,8 @@ class TransformerDecoder(nn.Module):
 
     def start(self, values: Float[Tensor, "B S M"], mask: Bool[Tensor, "B S"]) -> TransformerState:
         """Project the memory for every layer; the caches are empty."""
-        memories = tuple(layer.attention.prepare(values, mask) for layer in self.layers)
-        caches = tuple(layer.self_attention.empty_cache(values) for layer in self.layers)
+        memories = tuple(layer.attention.prepare(values, mask) for layer in self._layers())
+        caches = tuple(layer.self_attention.empty_cache(values) for layer in self._layers())
         return TransformerState(caches, memories)
 
     def step(
@@ -370,7 +372,7 @@ class TransformerDecoder(nn.Module):
         """Advance each row by one piece."""
         x = self._place(embedded[:, None], state.caches[0].keys.shape[2])
         caches = []
-        for layer, cache, memory in zip(self.layers, state.caches, state.memories, strict=True):
+        for layer, cache, memory in zip(self._layers(), state.caches, state.memories, strict=True):
             x, cache = layer.step(x, cache, memory)
             caches.append(cache)
         return self.norm(x)[:, 0], TransformerState(tuple(caches), state.memories)
@@ -381,7 +383,7 @@ class TransformerDecoder(nn.Module):
         """Return the features of every position, and the weights of every layer."""
         x = self._place(embedded, 0)
         weights = []
-        for layer, memory in zip(self.layers, state.memories, strict=True):
+        for layer, memory in zip(self._layers(), state.memories, strict=True):
             x, weight = layer(x, memory)
             weights.append(weight)
         return self.norm(x), torch.stack(weights, dim=1)
@@ -389,13 +391,17 @@ class TransformerDecoder(nn.Module):
     def features(self, embedded: Float[Tensor, "B T E"], state: TransformerState) -> Float[Tensor, "B T E"]:
         """Return the features only, by the fused kernels."""
         x = self._place(embedded, 0)
-        for layer, memory in zip(self.layers, state.memories, strict=True):
+        for layer, memory in zip(self._layers(), state.memories, strict=True):
             x = layer.features(x, memory)
         return self.norm(x)  # type: ignore[no-any-return]
+
+    def _layers(self) -> Iterator[TransformerDecoderLayer]:
+        """The layers, as what they are: a ModuleList only knows Modules."""
+        return cast("Iterator[TransformerDecoderLayer]", iter(self.layers))
 
     def _place(self, embedded: Float[Tensor, "B T E"], first: int) -> Float[Tensor, "B T E"]:
         """Add positions, counted from `first`."""
         if self.sinusoidal:
             positions = torch.arange(first, first + embedded.shape[1], device=embedded.device)
             embedded = embedded + sinusoids(positions, embedded.shape[2])
-        return self.dropout(embedded)
+        return self.dropout(embedded)  # type: ignore[no-any-return]

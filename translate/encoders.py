@@ -51,7 +51,7 @@ class RecurrentEncoder(nn.Module):
                 reverse = self.backwards[number](reverse)[0]
                 output = torch.cat([output, reverse.gather(1, backwards.expand_as(reverse))], dim=-1)
             x = self.dropout(output)
-        return x
+        return x  # type: ignore[no-any-return]  # what a Module returns is Any
 
 
 def reversed_positions(mask: Bool[Tensor, "B S"]) -> Int[Tensor, "B S"]:
@@ -76,7 +76,7 @@ class TransformerEncoderLayer(nn.Module):
     def forward(self, x: Float[Tensor, "B S E"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S E"]:
         """Let the tokens look at one another, then think about each."""
         x = x + self.dropout(self.attention(self.attention_norm(x), mask))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))  # type: ignore[no-any-return]
 
 
 class TransformerEncoder(nn.Module):

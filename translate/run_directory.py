@@ -244,18 +244,18 @@ class RunDirectory:
         _write(self.valid_tgt_path, "".join(f"{tgt}\n" for _, tgt in pairs).encode())
 
     def read_valid(self) -> tuple[list[str], list[str]]:
-        """The validation text, source and target.
+        """The validation text, source and target."""
+        # As bytes: reading text would take a carriage return inside a line for a line break.
+        src, tgt = (path.read_bytes().decode() for path in (self.valid_src_path, self.valid_tgt_path))
+        return src.split("\n")[:-1], tgt.split("\n")[:-1]
 
-        Raises:
-            InputError: a file is missing.
-        """
-        sides = []
-        for path in (self.valid_src_path, self.valid_tgt_path):
-            if not path.is_file():
-                raise InputError(f"{path} is missing: the run directory is incomplete; restore it, or train again")
-            # As bytes: reading text would take a carriage return inside a line for a line break.
-            sides.append(path.read_bytes().decode().split("\n")[:-1])
-        return sides[0], sides[1]
+    def check_resumable(self) -> None:
+        """Raise InputError when something is missing that training needs besides a checkpoint."""
+        for path in (self.ids_path, self.valid_src_path, self.valid_tgt_path, self.data_path):
+            if not path.exists():
+                raise InputError(
+                    f"{path} is missing: training cannot go on without it; restore it, or train again"
+                )
 
     def save_json(self, path: Path, value: object) -> None:
         """Write summary.json or evaluation.json."""

@@ -1,7 +1,8 @@
 """From text to text: the one decoding path of the command line, of evaluation and of validation."""
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -19,25 +20,33 @@ from translate.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, Token
 log = logging.getLogger(__name__)
 
 OnLong = Literal["split", "truncate", "error"]
-BATCH_TOKENS = 8192  # source slots times beam: enough for full matrix products, little enough for a laptop
-SENTENCE_ENDS = ".!?;:。！？；…"
+Span = tuple[int, int]
+
+# Enough for full matrix products, little enough for a laptop; half of it is hardly slower.
+BATCH_TOKENS = 8192
+# Where a long line may best be cut: before the white space after a sentence (or a part of one), and in
+# scripts without white space behind the full stop.
+SENTENCE_END = re.compile(r"""[.!?…;:]["'”’»)\]]*(?=\s)|[。！？；…]["'”’」』）]*""")
+NAMED_LINES = 10  # in one warning
 
 
 class Translation(NamedTuple):
-    """A sentence and what became of it."""
+    """A text and what became of it."""
 
     src: str
     text: str
-    score: float  # length-normalised log-probability; of a split line, the mean over its parts
+    score: (
+        float  # log-probability over length ** length_penalty; the length counts pieces and end of sentence
+    )
     alternatives: list[tuple[str, float]]  # the n best with their scores, best first
 
 
 class Part(NamedTuple):
-    """A piece of a line that is translated at once."""
+    """What is translated at once: a text, or as much of it as the model can take."""
 
-    line: int
+    number: int  # of the text
     ids: list[int]
-    spaced: bool  # whether white space stood before it
+    spaced: bool  # there is white space between it and the part before
 
 
 class Translator:
@@ -64,8 +73,9 @@ class Translator:
         search: SearchConfig | None = None,
         on_long: OnLong = "split",
         batch_tokens: int = BATCH_TOKENS,
+        first_line: int = 1,
     ) -> list[Translation]:
-        """Translate texts (one each, in their order); the search is the run's unless given."""
+        """As `translate_texts`, with the run's model, and the run's search unless one is given."""
         return translate_texts(
             self.model,
             self.tokenizers,
@@ -74,6 +84,7 @@ class Translator:
             batch_tokens=batch_tokens,
             on_long=on_long,
             max_src_length=self.config.data.max_length,
+            first_line=first_line,
         )
 
 
@@ -89,19 +100,23 @@ def translate_texts(
     max_src_length: int = 256,
     first_line: int = 1,
 ) -> list[Translation]:
-    """Translate texts: as many as come in go out, in their order; a blank one stays blank.
+    """Translate texts: as many come out as go in, in their order. A blank one becomes the empty text.
+
+    Which texts are translated together changes nothing but rounding.
 
     Args:
-        batch_tokens: slots of a batch, padding and hypotheses included.
-        on_long: what to do with a text of more than `max_src_length` pieces: translate it in parts, cut it off,
-            or refuse it.
+        batch_tokens: slots of a batch: the longest source times sentences times hypotheses of each.
+        on_long: what becomes of a text with more than `max_src_length` pieces. split: it is translated in
+            parts, cut after a sentence, else at white space, else anywhere; the n-th best translation is that
+            of all parts. truncate: its first pieces are translated. Either is logged as a warning.
+        max_src_length: pieces, end of sentence not counted.
         first_line: number of the first text in messages.
 
     Raises:
-        InputError: a text is too long, with on_long "error".
+        InputError: a text is too long, with on_long error.
     """
     if isinstance(texts, str):
-        raise TypeError("translate takes a sequence of texts, got one str: put it into a list")
+        raise TypeError("texts is one str: give a sequence of them, such as [text]")
     parts = _parts(tokenizers.src, texts, max_src_length, on_long, first_line)
     was_training = model.training
     model.eval()
@@ -109,10 +124,13 @@ def translate_texts(
         found = _search(model, [part.ids for part in parts], search, batch_tokens)
     finally:
         model.train(was_training)
-    of_line: list[list[tuple[Part, list[Hypothesis]]]] = [[] for _ in texts]
+    of_text: list[list[tuple[Part, list[Hypothesis]]]] = [[] for _ in texts]
     for part, hypotheses in zip(parts, found, strict=True):
-        of_line[part.line].append((part, hypotheses))
-    return [_join(text, line, tokenizers.tgt) for text, line in zip(texts, of_line, strict=True)]
+        of_text[part.number].append((part, hypotheses))
+    return [
+        _join(text, those, tokenizers.tgt, search.length_penalty)
+        for text, those in zip(texts, of_text, strict=True)
+    ]
 
 
 def _search(
@@ -121,13 +139,12 @@ def _search(
     found: list[list[Hypothesis]] = [[] for _ in rows]
     slots = [(len(row) + 1) * search.beam_size for row in rows]
     for group in group_by_tokens(slots, batch_tokens):
-        src, mask = (tensor.to(model.device) for tensor in pad([[*rows[n], EOS_ID] for n in group]))
+        src, mask = (tensor.to(model.device) for tensor in pad([[*rows[number], EOS_ID] for number in group]))
         pieces = mask.sum(dim=1) - 1
-        max_lengths = (pieces * search.max_length_ratio).long() + search.max_length_offset
         hypotheses = beam_search(
             model.step,
             model.start(src, mask),
-            max_lengths,
+            ((pieces * search.max_length_ratio).long() + search.max_length_offset).clamp(min=1),
             search,
             bos_id=BOS_ID,
             eos_id=EOS_ID,
@@ -141,67 +158,76 @@ def _search(
 def _parts(
     tokenizer: Tokenizer, texts: Sequence[str], limit: int, on_long: OnLong, first_line: int
 ) -> list[Part]:
-    """Encode; a text that is too long becomes several parts, or a shorter one; a blank one none."""
-    kept = [number for number, text in enumerate(texts) if text.strip()]
-    encoded = tokenizer.encode_batch([texts[number] for number in kept])
-    parts = []
-    long_lines = []
-    for number, ids in zip(kept, encoded, strict=True):
+    """Encode. A text that is too long becomes several parts or a shorter one, a blank one none."""
+    parts: list[Part] = []
+    long: list[str] = []
+    for number, (text, ids) in enumerate(zip(texts, tokenizer.encode_batch(texts), strict=True)):
+        if not ids or text.isspace():
+            continue
         if len(ids) <= limit:
             parts.append(Part(number, ids, spaced=False))
             continue
-        if on_long == "error":
-            raise InputError(
-                f"line {first_line + number} has {len(ids)} pieces, more than the {limit} the model was trained "
-                "with: shorten it, or choose --on-long split or truncate"
+        long.append(f"line {first_line + number} ({len(ids)})")
+        match on_long:
+            case "split":
+                parts += _split(number, text, ids, tokenizer.offsets(text), limit)
+            case "truncate":
+                parts.append(Part(number, ids[:limit], spaced=False))
+            case "error":
+                raise InputError(
+                    f"line {first_line + number} has {len(ids)} pieces, more than the {limit} that the model "
+                    "takes at once: shorten it, or choose --on-long split or truncate"
+                )
+    if long:
+        done = (
+            "translated in parts" if on_long == "split" else f"only the first {limit} pieces are translated"
+        )
+        more = f" and {len(long) - NAMED_LINES} more" if len(long) > NAMED_LINES else ""
+        named = ", ".join(long[:NAMED_LINES])
+        log.warning("longer than the %d pieces the model takes at once, %s: %s%s", limit, done, named, more)
+    return parts
+
+
+def _split(number: int, text: str, ids: Sequence[int], spans: Sequence[Span], limit: int) -> Iterator[Part]:
+    """Cut into parts of at most `limit` pieces; what is only white space is left out."""
+    ends = {found.end() for found in SENTENCE_END.finditer(text)}
+    start = 0
+    while start < len(ids):
+        stop = min(start + limit, len(ids))
+        if stop < len(ids):
+            half = start + limit // 2  # a sentence that ends before it would make a short part
+            stop = max(
+                range(start + 1, stop + 1),
+                key=lambda place: (_fitness(place, text, spans, ends if place > half else set()), place),
             )
-        long_lines.append(f"line {first_line + number} ({len(ids)} pieces)")
-        if on_long == "truncate":
-            parts.append(Part(number, ids[:limit], spaced=False))
-        else:
-            parts += _split(tokenizer, texts[number], number, limit)
-    if long_lines:
-        done = "translated in parts" if on_long == "split" else f"cut off after {limit} pieces"
-        log.warning("too long for the model, %s: %s", done, ", ".join(long_lines))
-    return parts
+        begin, end = spans[start][0], spans[stop - 1][1]
+        if not text[begin:end].isspace():
+            spaced = start > 0 and any(character.isspace() for character in text[begin - 1 : begin + 1])
+            yield Part(number, list(ids[start:stop]), spaced)
+        start = stop
 
 
-def _split(tokenizer: Tokenizer, text: str, line: int, limit: int) -> list[Part]:
-    """Cut where a sentence ends, else at white space, else between pieces: always the last place that fits."""
-    parts = []
-    start, spaced = 0, False
-    while text[start:].strip():
-        rest = text[start:]
-        spaced = start > 0 and (spaced or rest[:1].isspace())
-        rest = rest.lstrip()
-        start = len(text) - len(rest)
-        spans = tokenizer.offsets(rest)
-        end = len(rest) if len(spans) <= limit else _cut(rest, max(spans[limit][0], 1))
-        ids = tokenizer.encode(rest[:end])
-        while len(ids) > limit and end > 1:  # pieces may differ without what follows
-            end -= 1
-            ids = tokenizer.encode(rest[:end])
-        parts.append(Part(line, ids[:limit], spaced))
-        start, spaced = start + end, rest[end - 1 : end].isspace()
-    return parts
+def _fitness(place: int, text: str, spans: Sequence[Span], ends: set[int]) -> int:
+    """How good it is to cut before the piece at this place; a piece begins with the space before it."""
+    begin = spans[place][0]
+    if begin in ends:
+        return 3
+    if text[begin].isspace():
+        return 2
+    return int(begin >= spans[place - 1][1])  # otherwise it would tear the bytes of one character apart
 
 
-def _cut(text: str, most: int) -> int:
-    """The place to cut text at, at most `most` characters from its beginning."""
-    spaces = [n for n in range(1, most + 1) if text[n - 1].isspace()]
-    ends = [n for n in spaces if text[:n].rstrip()[-1:] in SENTENCE_ENDS]
-    # A cut in the first half would leave a short part behind.
-    return max((n for n in ends if n > most // 2), default=max(spaces, default=most))
-
-
-def _join(text: str, line: list[tuple[Part, list[Hypothesis]]], tokenizer: Tokenizer) -> Translation:
-    """Put the translations of a line's parts together again; a blank line is its own."""
-    if not line:
+def _join(
+    text: str, parts: Sequence[tuple[Part, list[Hypothesis]]], tokenizer: Tokenizer, length_penalty: float
+) -> Translation:
+    """Put the translations of a text's parts together."""
+    if not parts:
         return Translation(text, "", 0.0, [("", 0.0)])
     alternatives = []
-    for rank in range(max(len(hypotheses) for _, hypotheses in line)):
-        chosen = [hypotheses[min(rank, len(hypotheses) - 1)] for _, hypotheses in line]
-        texts = [(" " if part.spaced else "") + tokenizer.decode(best.tokens)
-                 for (part, _), best in zip(line, chosen, strict=True)]  # fmt: skip
-        alternatives.append(("".join(texts), sum(best.score for best in chosen) / len(chosen)))
+    for rank in range(max(len(hypotheses) for _, hypotheses in parts)):
+        chosen = [(part, hypotheses[min(rank, len(hypotheses) - 1)]) for part, hypotheses in parts]
+        joined = "".join(" " * part.spaced + tokenizer.decode(one.tokens) for part, one in chosen)
+        log_prob = sum(one.log_prob for _, one in chosen)
+        length = sum(one.length for _, one in chosen)
+        alternatives.append((joined, log_prob / max(length, 1) ** length_penalty))
     return Translation(text, *alternatives[0], alternatives)

@@ -210,9 +210,9 @@ def _align(
     options: Namespace, translator: "Translator", reading: "Reading", chunks: Iterable[list[Pair]]
 ) -> Iterator[Aligned]:
     from translate.alignment.extract import align_pairs
-    from translate.alignment.words import at_level, links
+    from translate.alignment.words import Level, at_level, links
 
-    level = options.level or ("word" if options.gold is None else "token")
+    level: Level = options.level or ("word" if options.gold is None else "token")
     for chunk in chunks:
         for pieces in align_pairs(translator.model, translator.tokenizers, chunk, reading):
             alignment = at_level(pieces, level)

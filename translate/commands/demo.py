@@ -1,8 +1,8 @@
 """Do everything once, on a real corpus: prepare it, train, score, translate, draw alignments.
 
 Each step is a command that you can type yourself; it is shown before it runs. What an earlier demo has made
-is used again, and training that was interrupted goes on where it stopped. The corpus: Home Assistant's interface
-texts, from PyPI (Apache-2.0).
+is used again, and training that was interrupted goes on where it stopped. The corpus: Home Assistant's
+interface texts, from PyPI (Apache-2.0).
 """
 
 import shlex
@@ -31,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--tgt_lang", type=str, default="de", help="Language to translate into.")
     parser.add_argument("--out", type=str, help="Run directory. Default: runs/demo_SRC_TGT.")
     parser.add_argument("--data_dir", type=str, default="data", help="Where downloads and corpora go.")
-    parser.add_argument("--config", type=str, help="YAML file of settings. Default: those of `seq2see train`.")
+    parser.add_argument("--config", type=str, help="YAML file of settings. Default: train's.")
 
 
 def run(options: Namespace) -> None:

@@ -3,10 +3,11 @@
 import hashlib
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from translate.batches import IdPairs
-from translate.config import Config, DataConfig
+from translate.config import Config, DataConfig, TokenizerConfig
 from translate.corpora import load_corpus
 from translate.corpora.split import hold_out
 from translate.errors import InputError, UsageError
@@ -24,14 +25,15 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
 
     Raises:
         InputError: the corpus or tokenizer is missing or bad, or `out` is not empty.
-        UsageError: no corpus was named, or more than one.
+        UsageError: no corpus was named, or more than one; settings that do not go together.
     """
 
     def prepare(run: RunDirectory) -> None:
         train, valid = read_pairs(config.data, config.training.seed)
-        tokenizers = _make_tokenizers(config, train)
+        tokenizers = _make_tokenizers(config.tokenizer, train)
         kept_src, kept_tgt = _encode(train, tokenizers, config.data.max_length)
-        run.save_config(config)
+        joint = tokenizers.src is tokenizers.tgt  # given tokenizers may be other than the setting says
+        run.save_config(replace(config, tokenizer=replace(config.tokenizer, joint=joint)))
         run.save_tokenizers(tokenizers)
         run.save_valid(valid)
         IdPairs.write(run.ids_path, kept_src, kept_tgt)
@@ -45,10 +47,13 @@ def read_pairs(data: DataConfig, seed: int) -> tuple[list[Pair], list[Pair]]:
     if data.corpus and (data.src or data.tgt):
         raise UsageError("got both --corpus and --src/--tgt: name one place to take the training text from")
     if data.corpus:
-        corpus = load_corpus(data.corpus)
-        parts = {name: list(zip(corpus.splits[name]["src"], corpus.splits[name]["tgt"], strict=True))
-                 for name in ("train", "valid") if name in corpus.splits}  # fmt: skip
-        train, valid = parts.get("train", []), parts.get("valid", [])
+        splits = load_corpus(data.corpus).splits
+        if "train" not in splits:
+            raise InputError(f"{data.corpus} has no training part, only {', '.join(splits)}")
+        train, valid = (
+            list(zip(splits[name]["src"], splits[name]["tgt"], strict=True)) if name in splits else []
+            for name in ("train", "valid")
+        )
     elif data.src and data.tgt:
         train, valid = read_parallel(data.src, data.tgt), []
     else:
@@ -58,30 +63,50 @@ def read_pairs(data: DataConfig, seed: int) -> tuple[list[Pair], list[Pair]]:
     if data.valid_src and data.valid_tgt:
         valid = read_parallel(data.valid_src, data.valid_tgt)
     train = _without_blank(train, "training")
-    valid = _without_blank(valid, "validation")
-    if not valid:
+    if valid:
+        valid = _without_blank(valid, "validation")
+    else:
         # By groups of sources that differ in digits or punctuation only, so that none is in both parts.
         parts = hold_out(train, {"valid": data.valid_size}, seed).pairs
         train, valid = parts["train"], parts["valid"]
         log.info("no validation text given: held out %d pairs", len(valid))
-    if not train:
-        raise InputError("no training pairs are left: needed are pairs with text on both sides")
     return train, valid
 
 
 def _without_blank(pairs: Sequence[Pair], which: str) -> list[Pair]:
     kept = [pair for pair in pairs if pair[0].strip() and pair[1].strip()]
+    if not kept:
+        raise InputError(f"all {len(pairs)} {which} pairs have a blank side: needed is text on both sides")
     if len(kept) < len(pairs):
         log.warning("left out %d of %d %s pairs with a blank side", len(pairs) - len(kept), len(pairs), which)
     return kept
 
 
-def _make_tokenizers(config: Config, pairs: Sequence[Pair]) -> Tokenizers:
-    if config.tokenizer.path is not None:
-        tokenizer = Tokenizer.load(config.tokenizer.path)
-        return Tokenizers(tokenizer, tokenizer)
+def _make_tokenizers(config: TokenizerConfig, pairs: Sequence[Pair]) -> Tokenizers:
+    if config.path is not None:
+        return _load_tokenizers(Path(config.path), config.joint)
     log.info("training the tokenizer on %d pairs", len(pairs))
-    return train_tokenizers([src for src, _ in pairs], [tgt for _, tgt in pairs], config.tokenizer)
+    return train_tokenizers([src for src, _ in pairs], [tgt for _, tgt in pairs], config)
+
+
+def _load_tokenizers(path: Path, joint: bool) -> Tokenizers:
+    """Load one for both sides, or src.model and tgt.model of a folder; with `joint` rather the former."""
+    both = path / "tokenizer.model" if path.is_dir() else path
+    sides = (path / "src.model", path / "tgt.model")
+    if all(side.is_file() for side in sides) and not (joint and both.is_file()):
+        return Tokenizers(*map(Tokenizer.load, sides))
+    if path.is_dir() and not both.is_file():
+        raise InputError(
+            f"{path} has neither tokenizer.model nor src.model and tgt.model: needed is a .model file, or a folder "
+            "made by `seq2see tokenizer`"
+        )
+    tokenizer = Tokenizer.load(both)
+    if not joint:
+        raise UsageError(
+            f"tokenizer.joint is false, but {both} is one tokenizer for both languages: give a folder with "
+            "src.model and tgt.model, or leave it joint"
+        )
+    return Tokenizers(tokenizer, tokenizer)
 
 
 def _encode(
@@ -96,7 +121,9 @@ def _encode(
             len(pairs) - len(kept), len(pairs), max_length,
         )  # fmt: skip
     if not kept:
-        raise InputError(f"all {len(pairs)} training pairs have more than data.max_length = {max_length} pieces")
+        raise InputError(
+            f"all {len(pairs)} training pairs have more than data.max_length = {max_length} pieces"
+        )
     return [src[n] for n in kept], [tgt[n] for n in kept]
 
 

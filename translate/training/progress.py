@@ -77,9 +77,7 @@ class Progress(Callback):
         self._open.close()
         self._bar = None
 
-    def on_exception(
-        self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
         """Close the bar: after an exception Lightning does not call `teardown`."""
         self.teardown(trainer, module, "fit")
 

@@ -45,7 +45,7 @@ def train(config: Config, out: str | Path) -> RunDirectory:
     # The run keeps to what is chosen now, since bfloat16 or not makes another model.
     config = replace(config, training=replace(config.training, precision=plan.precision))
     run = prepare_run(config, out)
-    _fit(run, config, plan)
+    _fit(run, run.config, plan)
     return run
 
 
@@ -57,6 +57,7 @@ def resume(path: str | Path, max_steps: int | None = None) -> RunDirectory:
         UsageError, KeyboardInterrupt, SystemExit: as `train` does.
     """
     run = RunDirectory.open(path)
+    run.check_resumable()
     config = run.config
     if max_steps is not None:
         config = replace(config, training=replace(config.training, max_steps=max_steps))
@@ -162,7 +163,9 @@ def _trainer(
         num_sanity_val_steps=0,
         callbacks=callbacks,
         # What an interrupted run logged after the checkpoint is logged again, and shown once.
-        logger=TensorBoardLogger(run.path, name="", version="tensorboard", purge_step=step + 1 if step else None),
+        logger=TensorBoardLogger(
+            run.path, name="", version="tensorboard", purge_step=step + 1 if step else None
+        ),
         log_every_n_steps=1,  # when to log is for Progress to say
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -1,0 +1,3 @@
+import pytest
+
+from tests.tiny_training import *

@@ -1,0 +1,247 @@
+"""Translate text: lines in, as many lines out, in their order, as they come.
+
+Translates TEXTS, a file, or standard input; on a terminal, line by line. Blank lines stay blank, and a line
+that is too long for the model is translated in parts.
+
+With --json each line out is an object: src, translation, score and, with --n-best, alternatives. Otherwise
+--n-best gives lines `number ||| translation ||| score`, where lines in are numbered from 0 (as Moses does).
+Scores are log-probabilities, divided by length ** length_penalty.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TextIO
+
+from jsonargparse import ArgumentParser, Namespace
+
+from translate.commands.evaluate import SEARCH_OPTIONS
+from translate.errors import InputError, UsageError
+from translate.text_files import decode_lines, read_lines
+
+if TYPE_CHECKING:
+    from translate.config import SearchConfig
+    from translate.translator import Translation
+
+# Lines of a file that are translated, and written, before the next: enough to find some of like lengths.
+CHUNK_LINES = 1024
+CHUNK_BYTES = 2**16  # likewise of a stream: what a pipe holds on Linux
+
+Record = tuple[str, dict[str, Any]]  # a text, and fields that are passed through
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare which model, where text comes from and goes to, and how is searched."""
+    parser.add_argument("run", type=str, help="Run directory of the model.")
+    parser.add_argument("texts", type=str, nargs="*", help="Sentences to translate.")
+    parser.add_argument(
+        "--src", type=str, help="Text to translate (.gz is read as is). Default: standard input, -."
+    )
+    parser.add_argument(
+        "--out", type=str, default="-", help="File for the translations, written whole or not at all."
+    )
+    parser.add_argument("--json", action="store_true", help="Write one JSON object a line.")
+    parser.add_argument(
+        "--json_input",
+        action="store_true",
+        help="Read one JSON object a line: its src is translated, with --json its other fields pass through.",
+    )
+    parser.add_argument("--n_best", type=int, help="Translations of each line, at most --beam-size.")
+    parser.add_argument(
+        "--max_length", type=int, help="Most pieces of a translation, however long its source is."
+    )
+    for name, (kind, about) in SEARCH_OPTIONS.items():
+        parser.add_argument(f"--{name}", type=kind, help=f"{about} Default: as in the run's config.")
+    parser.add_argument(
+        "--on_long",
+        type=Literal["split", "truncate", "error"],
+        default="split",
+        help="A line with more pieces than the model was trained on is translated in parts, only at its "
+        "beginning, or refused.",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="Refuse text that is not UTF-8, instead of reading U+FFFD."
+    )
+    parser.add_argument(
+        "--batch_tokens",
+        type=int,
+        help="Slots of a batch: its sentences times the longest times --beam-size.",
+    )
+    parser.add_argument(
+        "--device", type=Literal["auto", "cpu", "cuda", "mps"], default="auto", help="Where to translate."
+    )
+    parser.add_argument("--threads", type=int, default=0, help="Processor threads; 0: one per core.")
+
+
+def run(options: Namespace) -> None:
+    """Translate chunk by chunk; the output is flushed after each."""
+    _check_usage(options)
+    lines = _given_lines(options)  # a file that is missing is found out before a model is loaded
+
+    from tqdm import tqdm
+
+    from translate.platforms import keep_freed_memory, set_threads
+    from translate.translator import BATCH_TOKENS, Translator
+
+    keep_freed_memory()
+    set_threads(options.threads)
+    translator = Translator(options.run, options.device)
+    search = _search_config(options, translator.config.search)
+    batch_tokens = options.batch_tokens or BATCH_TOKENS
+    number = 0
+    # A bar among the lines on a terminal would only be in the way.
+    hidden = True if options.out == "-" and sys.stdout.isatty() else None
+    total = None if lines is None else len(lines)
+    with (
+        _open_out(options.out) as out,
+        tqdm(desc="translating", unit="line", total=total, disable=hidden, leave=False) as bar,
+    ):
+        for chunk in _chunks(lines, strict=options.strict):
+            records = [_record(line, number + n, options) for n, line in enumerate(chunk)]
+            texts = [text for text, _ in records]
+            found = translator.translate(texts, search, options.on_long, batch_tokens, number + 1)
+            for translation, (_, fields) in zip(found, records, strict=True):
+                out.write(_shown(translation, number, fields, options.json, search.n_best))
+                number += 1
+            out.flush()
+            bar.update(len(chunk))
+
+
+def _check_usage(options: Namespace) -> None:
+    """Refuse options that contradict one another or make no sense, before anything is read."""
+    if options.texts and options.src is not None:
+        raise UsageError("sentences are given, and --src too: leave one out")
+    for name, least in (("max_length", 1), ("batch_tokens", 1), ("threads", 0)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}: it must be at least {least}")
+    for name in ("max_length_ratio", "max_length_offset"):
+        if options.max_length is not None and getattr(options, name) is not None:
+            raise UsageError(f"--max-length and --{name.replace('_', '-')} are both given: leave one out")
+    out = Path(options.out)
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"{out} cannot be written: its folder does not exist")
+    if out.is_dir():
+        raise InputError(f"{out} is a folder: --out must be a file")
+
+
+def _search_config(options: Namespace, config: "SearchConfig") -> "SearchConfig":
+    """The run's, but for what is given."""
+    given = {name: getattr(options, name) for name in ("n_best", *SEARCH_OPTIONS)}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.max_length is not None:
+        given |= {"max_length_ratio": 0.0, "max_length_offset": options.max_length}
+    return dataclasses.replace(config, **given)
+
+
+def _given_lines(options: Namespace) -> Sequence[str] | None:
+    """The lines to translate; None when they are still to come, from standard input."""
+    if options.texts:
+        return list(options.texts)
+    if options.src in (None, "-"):
+        return None
+    return read_lines(options.src, strict=options.strict)
+
+
+def _chunks(lines: Sequence[str] | None, *, strict: bool) -> Iterator[Sequence[str]]:
+    """Yield as many lines as may wait for one another."""
+    if lines is None:
+        return _arriving_lines(sys.stdin.buffer, prompt=sys.stdin.isatty(), strict=strict)
+    return (lines[start : start + CHUNK_LINES] for start in range(0, len(lines), CHUNK_LINES))
+
+
+def _arriving_lines(stream: BinaryIO, *, prompt: bool, strict: bool) -> Iterator[list[str]]:
+    """Yield all lines that are there, and wait only when there is none: what is typed is answered at once."""
+    waiting: deque[bytes] = deque()
+
+    def feed() -> Iterator[bytes]:
+        for lines in _arriving_bytes(stream, prompt=prompt):
+            waiting.extend(lines)
+            while waiting:
+                yield waiting.popleft()
+
+    chunk = []
+    for line in decode_lines(feed(), "standard input", strict=strict):
+        chunk.append(line)
+        if not waiting:
+            yield chunk
+            chunk = []
+
+
+def _arriving_bytes(stream: BinaryIO, *, prompt: bool) -> Iterator[list[bytes]]:
+    """Yield what each read of the system gives, as lines without their ends."""
+    rest = b""
+    while True:
+        if prompt:
+            print("> ", end="", file=sys.stderr, flush=True)
+        data: bytes = stream.read1(CHUNK_BYTES)  # type: ignore[attr-defined]  # every buffered stream has it
+        *lines, rest = (rest + data).split(b"\n")
+        if lines:
+            yield lines
+        if not data:
+            break
+    if prompt:
+        print(file=sys.stderr)
+    if rest:  # a last line without its end
+        yield [rest]
+
+
+def _record(line: str, number: int, options: Namespace) -> Record:
+    """The text of a line; with --json-input, that of its object, and the object."""
+    if not options.json_input:
+        return line, {}
+    if not line.strip():
+        return "", {}
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict) or not isinstance(fields.get("src"), str):
+        where = "the texts given" if options.texts else options.src or "standard input"
+        raise InputError(
+            f"{where}: line {number + 1} is {line[:40]!r}; with --json-input it must be a JSON object with a "
+            'text named "src"'
+        )
+    return fields["src"], fields
+
+
+def _shown(
+    translation: "Translation", number: int, fields: dict[str, Any], as_json: bool, n_best: int
+) -> str:
+    """The lines for one translation."""
+    if not as_json and n_best == 1:
+        return f"{translation.text}\n"
+    if not as_json:
+        return "".join(f"{number} ||| {text} ||| {score:.4f}\n" for text, score in translation.alternatives)
+    shown = {"src": translation.src, "translation": translation.text, "score": round(translation.score, 4)}
+    if n_best > 1:
+        shown["alternatives"] = [
+            {"translation": text, "score": round(score, 4)} for text, score in translation.alternatives
+        ]
+    line = json.dumps({**fields, **shown}, ensure_ascii=False)
+    # What is no text (a lone surrogate) can only be written as JSON's escape, which looks like Python's.
+    return line.encode(errors="backslashreplace").decode() + "\n"
+
+
+@contextmanager
+def _open_out(path: str) -> Iterator[TextIO]:
+    """Open standard output, or a file that gets its name when it is whole."""
+    if path == "-":
+        yield sys.stdout
+        return
+    if Path(path).exists() and not Path(path).is_file():  # /dev/null or a named pipe: not to be replaced
+        with Path(path).open("w", encoding="utf-8", newline="\n") as stream:
+            yield stream
+        return
+    aside = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
+    try:
+        with aside.open("w", encoding="utf-8", newline="\n") as stream:
+            yield stream
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
