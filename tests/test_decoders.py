@@ -212,7 +212,10 @@ def test_lstm_gates_are_torchs_lstm_cell_with_the_candidate_last(size):
     cell, gates = nn.LSTMCell(3, size), Gates(size, "lstm")
     # torch: input, forget, candidate, output
     order = torch.arange(4 * size).view(4, size)[[0, 1, 3, 2]].flatten()
-    gates.recurrent.weight.data, gates.recurrent.bias.data = cell.weight_hh[order].data, cell.bias_hh[order].data
+    gates.recurrent.weight.data, gates.recurrent.bias.data = (
+        cell.weight_hh[order].data,
+        cell.bias_hh[order].data,
+    )
     x, hidden, old = torch.randn(2, 3), torch.randn(2, size), torch.randn(2, size)
     new, new_cell = gates(nn.functional.linear(x, cell.weight_ih[order], cell.bias_ih[order]), hidden, old)
     torch.testing.assert_close((new, new_cell), cell(x, (hidden, old)))

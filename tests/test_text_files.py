@@ -120,6 +120,7 @@ def test_a_folder_is_no_file(tmp_path):
         gzip.compress(b"text\n" * 99)[:-9],
         gzip.compress(b"text\n")[:10] + b"\xff" * 20,
     ],
+    ids=["not gzip", "cut off", "overwritten"],
 )
 def test_damaged_gzip_is_refused(tmp_path, data):
     (tmp_path / "a.gz").write_bytes(data)

@@ -40,8 +40,9 @@ def test_sinusoids_may_begin_anywhere():
 
 
 def test_products_of_rotated_vectors_depend_on_their_distance_only():
-    query, key = torch.randn(1, 1, 1, SIZE).expand(1, 1, 40, SIZE), torch.randn(1, 1, 1, SIZE).expand(
-        1, 1, 40, SIZE
+    query, key = (
+        torch.randn(1, 1, 1, SIZE).expand(1, 1, 40, SIZE),
+        torch.randn(1, 1, 1, SIZE).expand(1, 1, 40, SIZE),
     )
     positions = torch.arange(40)
     products = (rotate(query, positions) @ rotate(key, positions).transpose(-2, -1))[0, 0]

@@ -27,7 +27,11 @@ SIZE = 8
 TRANSFORMER = {"type": "transformer", "size": SIZE, "heads": 2, "feed_forward_size": 12}
 MODELS = {
     "gru": ModelConfig(
-        SIZE, 0.2, encoder=EncoderConfig(size=6), attention=AttentionConfig(size=6), decoder=DecoderConfig(size=7)
+        SIZE,
+        0.2,
+        encoder=EncoderConfig(size=6),
+        attention=AttentionConfig(size=6),
+        decoder=DecoderConfig(size=7),
     ),
     "lstm": ModelConfig(
         SIZE,

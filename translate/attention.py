@@ -347,7 +347,7 @@ def fused_attention(
 
 def split_heads(x: Float[Tensor, "B T X"], heads: int) -> Float[Tensor, "B N T D"]:
     """Give each of N heads its own D = X / N units."""
-    return x.reshape(*x.shape[:2], heads, -1).transpose(1, 2)
+    return x.reshape(*x.shape[:2], heads, x.shape[2] // heads).transpose(1, 2)
 
 
 def join_heads(x: Float[Tensor, "B N T D"]) -> Float[Tensor, "B T X"]:

@@ -92,7 +92,7 @@ class IdPairs:
 
     @staticmethod
     def write(folder: Path, src: Sequence[Sequence[int]], tgt: Sequence[Sequence[int]]) -> None:
-        """Write ids (without special ones) for the constructor to map; lengths count the end of sentence."""
+        """Write ids (without special ones) for the constructor to map; lengths count end of sentence."""
         disable_progress_bars()
         columns = {
             "src": src,

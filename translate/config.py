@@ -40,8 +40,8 @@ class TokenizerConfig:
     """How text becomes pieces: SentencePiece (Kudo & Richardson 2018)."""
 
     path: str | None = None
-    """Use this trained tokenizer instead of training one: a .model file for both languages, or a folder made by
-    `seq2see tokenizer` (with tokenizer.model, or src.model and tgt.model)."""
+    """Use this trained tokenizer instead of training one: a .model file for both languages, or a folder made
+    by `seq2see tokenizer` (with tokenizer.model, or src.model and tgt.model)."""
     algorithm: Literal["unigram", "bpe"] = "unigram"
     """unigram: Kudo 2018; bpe: Sennrich et al. 2016."""
     vocab_size: int = 8000
@@ -83,7 +83,7 @@ class AttentionConfig:
     """How the decoder looks at the source."""
 
     score: Score = "additive"
-    """additive: Bahdanau 2015; dot, general: Luong 2015; scaled_dot: Vaswani 2017; symmetric: one W for both."""
+    """additive: Bahdanau 2015; dot, general: Luong 2015; scaled_dot: Vaswani 2017; symmetric: one W."""
     normalizer: Normalizer = "softmax"
     """Scores to weights: softmax, sparsemax (Martins & Astudillo 2016), entmax15 (Peters et al. 2019)."""
     size: int = 256
@@ -172,8 +172,8 @@ class TrainingConfig:
     max_steps: int = 3000
     """Optimiser steps of the whole run; the schedule ends there."""
     max_minutes: float = 0.0
-    """Minutes of the whole run (0: no limit); the schedule ends at whichever comes first. How far a run comes in
-    its time depends on the machine, so only without a limit is it the same every time."""
+    """Minutes of the whole run (0: no limit); the schedule ends at whichever comes first. How far a run comes
+    in its time depends on the machine, so only without a limit is it the same every time."""
     learning_rate: float = 2e-3
     """Highest learning rate."""
     schedule: Literal["cosine", "inverse_sqrt"] = "cosine"

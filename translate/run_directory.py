@@ -1,4 +1,4 @@
-"""A run directory: all that translating, evaluating, aligning and resuming need; only this file touches it."""
+"""A run directory: all that translating, aligning and resuming need; only this file touches it."""
 
 import csv
 import hashlib
@@ -133,6 +133,7 @@ class RunDirectory:
         aside = self.weights_path.with_suffix(".new")
         # save_model, not save_file: tied weights share memory.
         save_model(model, str(aside), metadata={"tokenizers": _fingerprint(tokenizers)})
+        shutil.copymode(self.config_path, aside)  # safetensors lets nobody else read it
         _replace(aside, self.weights_path)
 
     def load_model(self, device: "str | torch.device" = "cpu") -> "Seq2Seq":
@@ -194,7 +195,7 @@ class RunDirectory:
         """
         known = self._checksums()
         paths = [path for path in (self.checkpoint_path, self.previous_checkpoint_path) if path.is_file()]
-        damaged = []
+        damaged: list[Path] = []
         for path in paths:
             if _sha256(path) in known:
                 return path, damaged

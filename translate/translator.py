@@ -189,32 +189,43 @@ def _parts(
 
 
 def _split(number: int, text: str, ids: Sequence[int], spans: Sequence[Span], limit: int) -> Iterator[Part]:
-    """Cut into parts of at most `limit` pieces; what is only white space is left out."""
-    ends = {found.end() for found in SENTENCE_END.finditer(text)}
-    start = 0
-    while start < len(ids):
-        stop = min(start + limit, len(ids))
-        if stop < len(ids):
-            half = start + limit // 2  # a sentence that ends before it would make a short part
-            stop = max(
-                range(start + 1, stop + 1),
-                key=lambda place: (_fitness(place, text, spans, ends if place > half else set()), place),
-            )
-        begin, end = spans[start][0], spans[stop - 1][1]
+    """Yield the parts of a text; what is only white space is left out."""
+    for first, last in cut(text, spans, limit):
+        begin, end = spans[first][0], spans[last - 1][1]
         if not text[begin:end].isspace():
-            spaced = start > 0 and any(character.isspace() for character in text[begin - 1 : begin + 1])
-            yield Part(number, list(ids[start:stop]), spaced)
-        start = stop
+            spaced = first > 0 and any(character.isspace() for character in text[begin - 1 : begin + 1])
+            yield Part(number, list(ids[first:last]), spaced)
 
 
-def _fitness(place: int, text: str, spans: Sequence[Span], ends: set[int]) -> int:
-    """How good it is to cut before the piece at this place; a piece begins with the space before it."""
-    begin = spans[place][0]
-    if begin in ends:
-        return 3
-    if text[begin].isspace():
-        return 2
-    return int(begin >= spans[place - 1][1])  # otherwise it would tear the bytes of one character apart
+def cut(text: str, spans: Sequence[Span], limit: int) -> list[Span]:
+    """Cut a text into parts of at most `limit` pieces: after a sentence, else at white space, else anywhere.
+
+    Args:
+        text: the text.
+        spans: where each of its pieces comes from, as `Tokenizer.offsets` gives them.
+        limit: at least 1.
+
+    Returns the first piece of each part, and the one behind its last.
+    """
+    ends = {found.end() for found in SENTENCE_END.finditer(text)}
+
+    def fitness(place: int) -> tuple[int, int]:
+        """How good it is to cut before this piece; a piece begins with the space before its word."""
+        begin = spans[place][0]
+        if begin in ends and place - first > limit // 2:  # earlier, it would make a short part
+            return 3, place
+        if text[begin].isspace():
+            return 2, place
+        # Bytes that only together are a character share its span: better not to tear it apart.
+        return int(begin >= spans[place - 1][1]), place
+
+    parts = []
+    first = 0
+    while len(spans) - first > limit:
+        last = max(range(first + 1, first + limit + 1), key=fitness)
+        parts.append((first, last))
+        first = last
+    return [*parts, (first, len(spans))]
 
 
 def _join(

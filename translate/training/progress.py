@@ -56,13 +56,13 @@ class Progress(Callback):
         self._batches += 1
         if self._bar is not None:
             self._bar.update(trainer.global_step - self._bar.n)
-        seconds = time.monotonic() - self._since
-        if seconds >= (self.LINE_EVERY if self._bar is None else self.BAR_EVERY):
-            self._show(trainer, seconds)
+        if time.monotonic() - self._since >= (self.LINE_EVERY if self._bar is None else self.BAR_EVERY):
+            self._show(trainer)
             self._reset()
 
     def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Say why the bar stands still."""
+        """Show the loss next to the score that comes, and why the bar stands still."""
+        self._show(trainer)
         if self._bar is not None:
             self._bar.set_description("validating")
 
@@ -81,7 +81,8 @@ class Progress(Callback):
         """Close the bar: after an exception Lightning does not call `teardown`."""
         self.teardown(trainer, module, "fit")
 
-    def _show(self, trainer: pl.Trainer, seconds: float) -> None:
+    def _show(self, trainer: pl.Trainer) -> None:
+        seconds = time.monotonic() - self._since
         rate, nll = float(self._tokens) / seconds, float(self._nll) / self._batches
         for logger in trainer.loggers:
             logger.log_metrics({"train/nll": nll, "train/tokens_per_second": rate}, step=trainer.global_step)

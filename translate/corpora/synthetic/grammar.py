@@ -5,7 +5,6 @@ All that is random is here, and only the English sentence is: its German is a fu
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import TypeVar
 
 from translate.corpora.synthetic import lexicon
 from translate.corpora.synthetic.forms import Case, Determiner, Slot, Verb
@@ -47,10 +46,12 @@ DEFINITE = [row for row in DETERMINERS if row.en in ("the", "this", "my", "your"
 POSSESSIVE = [row for row in DEFINITE if row.declension == "ein"]
 INDEFINITE = [row for row in DETERMINERS if row.en == "a" or row.declension == "number"]
 NEGATABLE = [*DEFINITE, *(row for row in DETERMINERS if row.en == "a"), BARE]
+# Verbs with one object, which has no preposition; those where it is an accusative; those with a place.
+DIRECT = [verb for verb in VERBS if len(verb.slots) == 1 and not verb.slots[0].de]
+TRANSITIVE = [verb for verb in DIRECT if verb.slots[0].case == "acc"]
+LOCAL = [verb for verb in VERBS if any({"place", "city"} & {*slot.kinds} for slot in verb.slots)]
 THINGS = ("thing", "furniture", "text", "animal")
 AGENT = lexicon.parse_slot("by>von+dat:person")
-
-_Item = TypeVar("_Item")
 
 
 class Grammar:
@@ -98,14 +99,14 @@ class Grammar:
 
     def wh_question(self) -> Phrase:
         """Ask for a place, a time, a reason, the subject or the object."""
-        asked = self._pick(["where=wo", "when=wann", "why=warum", "who=wer", "what=was", "who=wen"])
+        asked = self.rng.choice(["where=wo", "when=wann", "why=warum", "who=wer", "what=was", "who=wen"])
         if asked == "who=wer":
             return self._clause(subject=Nominal(units(asked), 2)).main() + units("?=?")
         if asked in ("what=was", "who=wen"):
-            kinds = ("person",) if asked == "who=wen" else THINGS
-            verb = self._pick([verb for verb in VERBS if any(_takes(verb, kind, ("acc",)) for kind in kinds)])
+            kinds = {"person"} if asked == "who=wen" else {*THINGS}
+            verb = self.rng.choice([verb for verb in TRANSITIVE if kinds & {*verb.slots[0].kinds}])
         else:
-            verb = self._pick([verb for verb in VERBS if not _is_local(verb)])
+            verb = self.rng.choice([verb for verb in VERBS if verb not in LOCAL])
         clause = self._clause(verb=verb, question=True, adjuncts=False)
         if asked in ("what=was", "who=wen"):
             clause = clause._replace(objects=())
@@ -113,21 +114,21 @@ class Grammar:
 
     def reported(self) -> Phrase:
         """Return a clause with that or whether: sie sagt , dass er schläft."""
-        whether = self._chance(0.25)
-        verb = self._pick(lexicon.WHETHER_VERBS if whether else lexicon.THAT_VERBS)
+        whether = self.rng.random() < 0.25
+        verb = self.rng.choice(lexicon.WHETHER_VERBS if whether else lexicon.THAT_VERBS)
         matrix = self._clause([*SIMPLE, "perfect"], verb=verb, adjuncts=False)
         lead = COMMA + units("whether=ob" if whether else "that=dass")
         return matrix.main() + self._any_clause().subordinate(lead) + units(".=.")
 
     def reason(self) -> Phrase:
         """Return a main clause, and behind it a subordinate clause of reason, condition or time."""
-        conjunction = self._pick(list(CONJUNCTIONS))
+        conjunction = self.rng.choice(list(CONJUNCTIONS))
         clause = self._any_clause(CONJUNCTIONS[conjunction])
         return self._clause().main() + clause.subordinate(COMMA + units(conjunction)) + units(".=.")
 
     def reason_first(self) -> Phrase:
         """Return if he sleeps , she works: the German verb of the main clause follows the comma."""
-        conjunction = self._pick(["if=wenn", "although=obwohl", "while=während"])
+        conjunction = self.rng.choice(["if=wenn", "although=obwohl", "while=während"])
         clause = self._any_clause(CONJUNCTIONS[conjunction])
         front = clause.subordinate(units(conjunction)) + units(",=,")
         return self._clause(adjuncts=False).main(front) + units(".=.")
@@ -141,13 +142,13 @@ class Grammar:
 
     def relative_thing(self) -> Phrase:
         """Return a relative clause about the subject, as its object: das Auto , das sie kauft , ist alt."""
-        head = self._noun_phrase(self._pick(THINGS), "nom", DEFINITE)
+        head = self._noun_phrase(self.rng.choice(THINGS), "nom", DEFINITE)
         described = head.phrase + COMMA + self._relative(head) + COMMA
         return self._description(head._replace(phrase=described)).main() + units(".=.")
 
     def relative_last(self) -> Phrase:
         """Return a relative clause behind the German verb: er hat das Auto gekauft , das sie malt."""
-        verb = self._pick([verb for verb in VERBS if verb.slots and not _is_local(verb)])
+        verb = self.rng.choice([verb for verb in VERBS if verb.slots and verb not in LOCAL])
         while True:
             clause = self._clause(verb=verb, adjuncts=False)
             head = clause.objects[-1]
@@ -156,22 +157,24 @@ class Grammar:
 
     def infinitive(self) -> Phrase:
         """Return an infinitive with to: er versucht , das Auto zu kaufen."""
-        matrix = self._clause([*SIMPLE, "perfect", "will"], verb=self._pick(lexicon.TO_VERBS), adjuncts=False)
+        matrix = self._clause(
+            [*SIMPLE, "perfect", "will"], verb=self.rng.choice(lexicon.TO_VERBS), adjuncts=False
+        )
         clause = self._clause(["to"], subject=Nominal(NOTHING, matrix.subject.person))
         return matrix.main() + clause.subordinate(COMMA) + units(".=.")
 
     def existence(self) -> Phrase:
         """Return there is a dog in the garden: es gibt einen Hund im Garten."""
-        nominal = self._noun_phrase(self._pick(("person", *THINGS)), "acc", INDEFINITE)
-        clause = there_is(nominal, self._object(self._pick(lexicon.POSITIONS)).phrase)
-        return clause.question() + units("?=?") if self._chance(0.2) else clause.main() + units(".=.")
+        nominal = self._noun_phrase(self.rng.choice(("person", *THINGS)), "acc", INDEFINITE)
+        clause = there_is(nominal, self._object(self.rng.choice(lexicon.POSITIONS)).phrase)
+        return clause.question() + units("?=?") if self.rng.random() < 0.2 else clause.main() + units(".=.")
 
     def _any_clause(self, tenses: Sequence[str] = TENSES, question: bool = False) -> Clause:
         """Return a clause of any kind; `tenses` restricts those with a full active verb."""
         roll = self.rng.random()
         if roll < 0.14:
-            kind = self._pick(("person", "person", "place", *THINGS))
-            negated = not question and self._chance(0.16)
+            kind = self.rng.choice(("person", "person", "place", *THINGS))
+            negated = not question and self.rng.random() < 0.16
             rows = DEFINITE if negated else DETERMINERS
             person = kind == "person"
             subject = self._subject(rows) if person else self._noun_phrase(kind, "nom", rows)
@@ -188,10 +191,11 @@ class Grammar:
         adjuncts: bool = True,
     ) -> Clause:
         """Return a clause with a full active verb."""
-        negated = subject is None and not question and self._chance(0.16)
+        negated = subject is None and not question and self.rng.random() < 0.16
         subject = subject or self._subject(DEFINITE if negated else DETERMINERS)
-        verb = verb or self._pick(VERBS)
-        tense = self._pick([tense for tense in tenses if _possible(tense, verb, subject.person, negated)])
+        verb = verb or self.rng.choice(VERBS)
+        impossible = _impossible(verb, subject.person, negated)
+        tense = self.rng.choice([tense for tense in tenses if tense not in impossible])
         negation = (Src("not"),) if negated else ()
         objects = []
         for slot in verb.slots:
@@ -212,58 +216,62 @@ class Grammar:
         """Add adverbs, perhaps; to a bare clause none that stands before the English verb."""
         roll = self.rng.random()
         if roll < 0.15 and tense in lexicon.EARLY and not bare:
-            clause = clause._replace(early=units(self._pick(lexicon.EARLY[tense])))
+            clause = clause._replace(early=units(self.rng.choice(lexicon.EARLY[tense])))
         elif 0.15 <= roll < 0.45 and tense != "to":
-            clause = clause._replace(time=units(self._pick(lexicon.TIMES.get(tense, lexicon.TIMES["modal"]))))
+            clause = clause._replace(
+                time=units(self.rng.choice(lexicon.TIMES.get(tense, lexicon.TIMES["modal"])))
+            )
         roll = self.rng.random()
         if verb.en[-1] != "-" and not any(slot.de for slot in verb.slots):
             if roll < 0.08:
-                clause = clause._replace(manner=units(self._pick(lexicon.MANNERS)))
+                clause = clause._replace(manner=units(self.rng.choice(lexicon.MANNERS)))
             elif roll < 0.24:
-                clause = clause._replace(place=self._object(self._pick(lexicon.POSITIONS)).phrase)
+                clause = clause._replace(place=self._object(self.rng.choice(lexicon.POSITIONS)).phrase)
         return clause
 
     def _description(self, subject: Nominal, negated: bool = False) -> Clause:
         """Return to be with an adjective or a comparison."""
         kind = subject.kind or "person"
-        adjective = self._pick(lexicon.ADJECTIVES[kind])
-        if adjective.comparative != "-" and self._chance(0.4):
-            named = kind == "person" and self._chance(0.4)
+        adjective = self.rng.choice(lexicon.ADJECTIVES[kind])
+        if adjective.comparative != "-" and self.rng.random() < 0.4:
+            named = kind == "person" and self.rng.random() < 0.4
             other = self._name() if named else self._noun_phrase(kind, "nom", DEFINITE)
             predicate = unit(adjective.en_comparative, adjective.comparative) + units("than=als")
             predicate += other.phrase
         else:
-            degree = units(self._pick(lexicon.DEGREES)) if self._chance(0.4) else NOTHING
+            degree = units(self.rng.choice(lexicon.DEGREES)) if self.rng.random() < 0.4 else NOTHING
             predicate = degree + unit(adjective.en, adjective.de)
         return Clause(
             subject=subject,
-            group=to_be(subject.person, past=subject.person != 1 and self._chance(0.4)),
+            group=to_be(subject.person, past=subject.person != 1 and self.rng.random() < 0.4),
             negation=(Src("not"),) if negated else (),
             objects=(Nominal(predicate, 2, preposition=True),),
         )
 
     def _passive(self) -> Clause:
         """Return the car was bought by Anna yesterday."""
-        verb = self._pick([verb for verb in VERBS if verb.en[-1] != "-" and _takes(verb, "", ("acc",))])
-        subject = self._noun_phrase(self._pick(verb.slots[0].kinds), "nom")
-        past = self._chance(0.6)
+        verb = self.rng.choice([verb for verb in TRANSITIVE if verb.en[-1] != "-"])
+        subject = self._noun_phrase(self.rng.choice(verb.slots[0].kinds), "nom")
+        past = self.rng.random() < 0.6
         return Clause(
             subject=subject,
             group=passive(verb, subject.person, past),
-            objects=(self._object(AGENT),) if self._chance(0.6) else (),
-            time=units(self._pick(lexicon.TIMES["past"])) if past and self._chance(0.3) else NOTHING,
+            objects=(self._object(AGENT),) if self.rng.random() < 0.6 else (),
+            time=units(self.rng.choice(lexicon.TIMES["past"]))
+            if past and self.rng.random() < 0.3
+            else NOTHING,
         )
 
     def _relative(self, head: Nominal) -> Phrase:
         """Return a relative clause whose object is the head."""
-        verb = self._pick([verb for verb in VERBS if _takes(verb, head.kind, ("acc", "dat"))])
+        verb = self.rng.choice([verb for verb in DIRECT if head.kind in verb.slots[0].kinds])
         clause = self._clause(verb=verb, adjuncts=False)._replace(objects=())
         return clause.subordinate(relative_pronoun(head, verb.slots[0].case))
 
     def _subject(self, determiners: Sequence[Determiner] = DETERMINERS) -> Nominal:
         roll = self.rng.random()
         if roll < 0.4:
-            pronoun = self._pick(lexicon.PRONOUNS)
+            pronoun = self.rng.choice(lexicon.PRONOUNS)
             return Nominal(unit(pronoun.en, pronoun.nom), pronoun.person, pronoun=True)
         if roll < 0.55:
             return self._name()
@@ -279,15 +287,15 @@ class Grammar:
         negation: tuple[Src, ...] = (),
     ) -> Nominal:
         """Return a noun phrase, name, city or pronoun for a slot; `subject` is the person of the clause."""
-        kind, roll = self._pick(slot.kinds), self.rng.random()
+        kind, roll = self.rng.choice(slot.kinds), self.rng.random()
         if kind == "city":
-            nominal = Nominal(units(self._pick(lexicon.CITIES)), 2)
+            nominal = Nominal(units(self.rng.choice(lexicon.CITIES)), 2)
             slot = slot._replace(de="nach") if slot.de == "zu" else slot
         elif kind == "person" and roll < 0.25:
             # He sees him: somebody else. I see me, we see me: nobody says so.
             same = {0: (0, 3), 1: (1,), 3: (0, 3)}.get(subject, ())
             others = [row for row in lexicon.PRONOUNS if row.en_object != "-" and row.person not in same]
-            pronoun = self._pick(others)
+            pronoun = self.rng.choice(others)
             form = pronoun.acc if slot.case == "acc" else pronoun.dat
             nominal = Nominal(unit(pronoun.en_object, form), pronoun.person, pronoun=True)
         elif kind == "person" and roll < 0.4:
@@ -298,7 +306,7 @@ class Grammar:
         return prepositional(slot, nominal) if slot.de else nominal
 
     def _name(self) -> Nominal:
-        name = self._pick(lexicon.NAMES)
+        name = self.rng.choice(lexicon.NAMES)
         return Nominal(unit(name, name), 2)
 
     def _noun_phrase(
@@ -309,59 +317,36 @@ class Grammar:
         negation: tuple[Src, ...] = (),
     ) -> Nominal:
         """Return a noun phrase; an indefinite one turns `negation` into kein."""
-        noun = self._pick(NOUNS[kind])
+        noun = self.rng.choice(NOUNS[kind])
         mass = noun.en_plural == "-"
         if mass:  # neither two milk nor every milk
             determiners = [row for row in determiners if row in DEFINITE or row == BARE]
         determiner = self.rng.choices(determiners, [row.weight for row in determiners])[0]
-        plural = not mass and (determiner.en == "-" or (determiner.en_plural != "-" and self._chance(0.3)))
+        plural = not mass and (
+            determiner.en == "-" or (determiner.en_plural != "-" and self.rng.random() < 0.3)
+        )
         indefinite = determiner.en == "a" or determiner == BARE
-        name = self._pick(lexicon.NAMES) if determiner.en == "the" and self._chance(0.1) else ""
+        name = self.rng.choice(lexicon.NAMES) if determiner.en == "the" and self.rng.random() < 0.1 else ""
         if name:
             determiner = lexicon.NAMED
         elif negation and indefinite:
             determiner = determiner._replace(de="kein", declension="ein", adjective="mixed")
-        compound = kind in ("furniture", "entrance") and self._chance(0.5)
+        compound = kind in ("furniture", "entrance") and self.rng.random() < 0.5
         nominal = NounPhrase(
             noun,
             determiner,
             plural,
-            adjective=self._pick(lexicon.ADJECTIVES[kind]) if self._chance(0.25) else None,
-            modifier=self._pick(list(lexicon.COMPOUNDS)) if compound else "",
+            adjective=self.rng.choice(lexicon.ADJECTIVES[kind]) if self.rng.random() < 0.25 else None,
+            modifier=self.rng.choice(list(lexicon.COMPOUNDS)) if compound else "",
             name=name,
         ).decline(case, kind, negation if indefinite else ())
-        if determiner.en == "the" and kind in THINGS and self._chance(0.12):
-            owner = NounPhrase(self._pick(NOUNS["person"]), self._pick(DEFINITE))
+        if determiner.en == "the" and kind in THINGS and self.rng.random() < 0.12:
+            owner = NounPhrase(self.rng.choice(NOUNS["person"]), self.rng.choice(DEFINITE))
             return owned(nominal, owner.decline("gen", "person"))
         return nominal
 
-    def _pick(self, items: Sequence[_Item]) -> _Item:
-        return items[int(self.rng.random() * len(items))]
 
-    def _chance(self, probability: float) -> bool:
-        return self.rng.random() < probability
-
-
-def _is_local(verb: Verb) -> bool:
-    """Say whether an object can be a place."""
-    return any({"place", "city"} & {*slot.kinds} for slot in verb.slots)
-
-
-def _takes(verb: Verb, kind: str, cases: Sequence[Case]) -> bool:
-    """Say whether a verb has one object: no preposition, one of these cases, nouns of this kind ("": any)."""
-    if len(verb.slots) != 1 or verb.slots[0].de or verb.slots[0].case not in cases:
-        return False
-    return not kind or kind in verb.slots[0].kinds
-
-
-def _possible(tense: str, verb: Verb, person: int, negated: bool) -> bool:
-    """Rule out what nobody says (is knowing; du kauftest) and must not, which is darf nicht."""
-    match tense:
-        case "progressive":
-            return verb.en[-1] != "-"
-        case "past":
-            return person != 1
-        case "must":
-            return not negated
-        case _:
-            return True
+def _impossible(verb: Verb, person: int, negated: bool) -> set[str]:
+    """Return the tenses that nobody uses (is knowing; du kauftest), and must not, which is darf nicht."""
+    tenses = {"progressive"} if verb.en[-1] == "-" else set()
+    return tenses | ({"past"} if person == 1 else set()) | ({"must"} if negated else set())

@@ -221,7 +221,7 @@ def owned(thing: Nominal, owner: Nominal) -> Nominal:
     """Return the car of the teacher, das Auto des Lehrers; `owner` is a genitive."""
     of, article, rest = Src("of"), owner.phrase.tgt[0], owner.phrase.tgt[1:]
     genitive = Phrase((of, *owner.phrase.src), (Tgt(article.text, (of, *article.of)), *rest))
-    return thing._replace(phrase=thing.phrase + genitive, kind="")
+    return thing._replace(phrase=thing.phrase + genitive)
 
 
 def both(one: Nominal, other: Nominal) -> Nominal:
