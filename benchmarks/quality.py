@@ -37,13 +37,15 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
         if run.exists():
             sys.exit(f"{run} is there, but its training was not timed to the end: remove it to measure again")
         started = time.perf_counter()
-        seq2see(train, options.threads, stdout=sys.stderr)
+        seq2see(train, stdout=sys.stderr)
         minutes = (time.perf_counter() - started) / 60
         timing.write_text(json.dumps({"minutes": minutes, "pinned_to": options.pin}), encoding="utf-8")
     hypotheses = RESULTS.relative_to(ROOT) / f"{name}.hyp.txt"
     evaluate = ["evaluate", str(run), "--corpus", options.corpus, "--split", "test", "--tokenized-lowercase"]
     evaluate += ["--beam-size", "5", "--out", str(hypotheses), "--json"]
-    evaluation = json.loads(seq2see(evaluate, options.threads, stdout=subprocess.PIPE))
+    if options.threads:
+        evaluate += ["--threads", str(options.threads)]
+    evaluation = json.loads(seq2see(evaluate, stdout=subprocess.PIPE))
     return {
         "config": name,
         "commands": [shlex.join(["seq2see", *arguments]) for arguments in (train, evaluate)],
@@ -54,12 +56,11 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def seq2see(arguments: list[str], threads: int, *, stdout: IO[str] | int) -> str:
+def seq2see(arguments: list[str], *, stdout: IO[str] | int) -> str:
     """Run one command in the checkout and return its stdout when piped; its failure ends us too."""
-    environment = os.environ | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
     command = [sys.executable, "-m", "seq2see", *arguments]
     print(shlex.join(["seq2see", *arguments]), file=sys.stderr, flush=True)
-    done = subprocess.run(command, stdout=stdout, encoding="utf-8", env=environment)
+    done = subprocess.run(command, stdout=stdout, encoding="utf-8")
     if done.returncode:
         sys.exit(done.returncode)
     return done.stdout or ""

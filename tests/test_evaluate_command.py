@@ -211,6 +211,11 @@ def test_the_same_evaluation_replaces_the_old_and_another_is_added(run_path, cap
 # What is refused
 
 
+def test_a_negative_number_of_threads_is_refused():
+    with pytest.raises(UsageError, match=r"^--threads is -1: it must be at least 0$"):
+        main("run", "--threads", -1)
+
+
 def test_nothing_to_score_is_refused():
     with pytest.raises(UsageError, match=r"^nothing to score: give a run directory, or --hypotheses"):
         main()

@@ -106,8 +106,8 @@ def tokenize_lowercase(sentences: Sequence[str], lang: str) -> list[str]:
     lang = moses_lang(lang)
     if lang not in nonbreaking_prefixes.available_langs:
         log.warning("Moses has no list of abbreviations for %s: the English one is used", lang)
-    normalizer: Any = MosesPunctNormalizer(lang)  # type: ignore[no-untyped-call]
-    tokenizer: Any = MosesTokenizer(lang)  # type: ignore[no-untyped-call]
+    normalizer: Any = MosesPunctNormalizer(lang)
+    tokenizer: Any = MosesTokenizer(lang)
     return [
         str(tokenizer.tokenize(normalizer.normalize(sentence.lower()), escape=True, return_str=True))
         for sentence in sentences

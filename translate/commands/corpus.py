@@ -185,7 +185,8 @@ def report(corpus: "Corpus") -> str:
         if name != "train":
             shared = shared_groups(list(corpus.splits["train"]["src"]), list(split["src"]))
             lines.append(f"{name} sources also in train (case, digits, punctuation aside): {shared:,}")
-    lines += [f"left out: {count:,} ({reason})" for reason, count in sorted(corpus.dropped.items()) if count]
+    dropped = sorted(corpus.dropped.items(), key=lambda item: -item[1])
+    lines += [f"left out: {count:,} ({reason})" for reason, count in dropped if count]
     if corpus.name == "synthetic":
         from translate.corpora import synthetic
 

@@ -74,6 +74,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--device", type=Literal["auto", "cpu", "cuda", "mps"], default="auto", help="Where to translate."
     )
+    parser.add_argument("--threads", type=int, default=0, help="Processor threads; 0: one per core.")
     parser.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
 
 
@@ -102,6 +103,8 @@ def run(options: Namespace) -> None:
 
 def _check_usage(options: Namespace) -> None:
     """Refuse options that lack or contradict one another, before anything is read."""
+    if options.threads < 0:
+        raise UsageError(f"--threads is {options.threads}: it must be at least 0")
     if options.hypotheses is None:
         if options.run is None:
             raise UsageError(
@@ -184,8 +187,11 @@ def _read_hypotheses(path: str, test_set: TestSet) -> list[str]:
 
 def _translate(options: Namespace, test_set: TestSet) -> tuple[list[str], Entry]:
     """Return the translations, and how they were made."""
+    from translate.platforms import keep_freed_memory, set_threads
     from translate.translator import Translator
 
+    keep_freed_memory()
+    threads = set_threads(options.threads)
     assert test_set.sources is not None  # _check_usage
     translator = Translator(options.run, device=options.device)
     given = {name: value for name in SEARCH_OPTIONS if (value := getattr(options, name)) is not None}
@@ -201,6 +207,7 @@ def _translate(options: Namespace, test_set: TestSet) -> tuple[list[str], Entry]
         "engine": "torch",
         "precision": "float32",
         "device": translator.model.device.type,
+        "threads": threads,
         "search": {name: getattr(search, name) for name in SEARCH_OPTIONS},
         "seconds": round(seconds, 2),
         "versions": {"seq2see": __version__, "torch": version("torch")},

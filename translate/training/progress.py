@@ -62,7 +62,8 @@ class Progress(Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Show the loss next to the score that comes, and why the bar stands still."""
-        self._show(trainer)
+        if self._batches:
+            self._show(trainer)
         if self._bar is not None:
             self._bar.set_description("validating")
 

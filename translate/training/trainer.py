@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import lightning.pytorch as pl
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from translate.batches import Batch, BatchLoader, IdPairs, collate
 from translate.config import Config, TrainingConfig
+from translate.errors import InputError
 from translate.padding import group_by_tokens
 from translate.platforms import Plan, choose_plan, gather_facts, keep_freed_memory, set_threads
 from translate.run_directory import RunDirectory
@@ -191,7 +193,12 @@ def _read_progress(checkpoint: Path | None) -> tuple[int, Mapping[str, Any]]:
     """The step a run stands at, and what `Validation` remembers of it."""
     if checkpoint is None:
         return 0, {}
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except UnpicklingError:
+        raise InputError(
+            f"{checkpoint} holds more than tensors and plain values, so it is none of ours, and is not loaded"
+        ) from None
     return int(state["global_step"]), state["callbacks"]["Validation"]
 
 
