@@ -204,7 +204,6 @@ def test_nothing_is_kept_between_calls(encoder, decoder):
     model.align(src, src_mask, tgt_in)
     model.step(tgt_in[:, 0], model.start(src, src_mask))
     for name, part in model.named_modules():
-        # nn.GRU and nn.LSTM rebuild a list of their own weights; its content is what is compared.
         assert vars(part).keys() == attributes[name].keys()
         assert all(vars(part)[key] is value for key, value in attributes[name].items())
     assert all(torch.equal(weight, weights[name]) for name, weight in model.state_dict().items())

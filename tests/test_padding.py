@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from translate.padding import group_by_tokens, pad
@@ -9,6 +9,7 @@ from translate.tokenizer import PAD_ID
 ROWS = st.lists(st.lists(st.integers(4, 99), min_size=1, max_size=9), min_size=1, max_size=9)
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_the_mask_says_where_the_rows_are(rows):
     ids, mask = pad(rows)
@@ -17,6 +18,7 @@ def test_the_mask_says_where_the_rows_are(rows):
     assert (ids[~mask] == PAD_ID).all()
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_padding_is_on_the_right(rows):
     _, mask = pad(rows)
@@ -34,6 +36,7 @@ def test_an_empty_row_is_refused_by_its_number():
         pad([[4], [5, 6], [], [7]])
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 30), max_size=40), st.integers(1, 60))
 def test_groups_hold_every_row_once_within_the_budget(lengths, max_tokens):
     groups = group_by_tokens(lengths, max_tokens)
@@ -43,6 +46,7 @@ def test_groups_hold_every_row_once_within_the_budget(lengths, max_tokens):
         assert slots <= max_tokens or len(group) == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 30), max_size=40), st.integers(1, 60))
 def test_groups_go_from_long_to_short_rows_and_leave_no_room_for_another(lengths, max_tokens):
     groups = group_by_tokens(lengths, max_tokens)

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from translate.config import TrainingConfig
@@ -15,6 +15,7 @@ def factors(schedule, max_steps, warmup_steps, count=None):
     return [learning_rate_factor(step, config) for step in range(max_steps if count is None else count)]
 
 
+@settings(deadline=None)
 @given(SCHEDULES, st.integers(1, 60), st.integers(0, 80))
 def test_the_rate_rises_in_the_warm_up_and_falls_afterwards(schedule, max_steps, warmup_steps):
     values = factors(schedule, max_steps, warmup_steps, max_steps + 1)

@@ -401,6 +401,15 @@ def test_pronouns_stand_before_the_adverb_and_reflexives_before_them():
     assert sources(rest.main())["sich"] == ""
 
 
+def test_an_english_pronoun_pushes_the_particle_behind_it():
+    him, ihm = Nominal(unit("him", "ihn"), 2, pronoun=True), Nominal(unit("him", "ihm"), 2, pronoun=True)
+
+    picks, listens = clause("pick", "present", him).main(), clause("listen", "present", ihm).main()
+    assert english(picks) == "she picks him up today"
+    assert sources(picks) == {"sie": "she", "holt": "picks", "ihn": "him", "heute": "today", "ab": "up"}
+    assert english(listens) == "she listens to him today"
+
+
 def test_links_follow_the_words_wherever_they_go():
     phrase = clause("call", "perfect", the("man")).main()
 

@@ -46,6 +46,7 @@ class Parser(jsonargparse.ArgumentParser):
             print_config=None,  # jsonargparse's own would print every flag, and not only settings
         )
         self.aliases: dict[str, str] = {}
+        self.has_settings = False
 
     def add_config(self) -> None:
         """Add every setting, the everyday flags, `--config` and `--print-config`.
@@ -53,6 +54,7 @@ class Parser(jsonargparse.ArgumentParser):
         `read_config` makes a Config of what is parsed. The namespace's `given` names the settings that flags
         or files gave; the others have their defaults.
         """
+        self.has_settings = True
         everyday = self.add_argument_group("everyday flags")
         config_files = self.add_argument_group("config files")
         config_files.add_argument(
@@ -87,7 +89,10 @@ class Parser(jsonargparse.ArgumentParser):
         """
         flags, texts = self._split(sys.argv[1:] if args is None else args)
         files = [
-            load_settings(Path(value)) for flag, values in flags if flag == "--config" for value in values
+            load_settings(Path(value))
+            for flag, values in flags
+            if self.has_settings and flag == "--config"
+            for value in values
         ]
         settings = {name: value for file in files for name, value in file.items()}  # later files win
         flags = [(f"--{name}", [_as_text(value)]) for name, value in settings.items()] + flags

@@ -74,6 +74,7 @@ def units(text: str) -> Phrase:
 
 
 NOTHING = Phrase()
+SHIFTING = ("up", "away")  # particles that an English pronoun pushes behind it; for and to stay
 COMMA = Phrase(tgt=(Tgt(","),))  # German separates clauses, English does not
 
 
@@ -115,9 +116,17 @@ class Clause(NamedTuple):
     def _english(self) -> tuple[Src, ...]:
         """Return all after the subject and the auxiliary."""
         words = self.negation + self.early.src + self.group.words
-        for nominal in self.objects:
-            words += nominal.phrase.src
-        return words + self.manner.src + self.place.src + self.time.src
+        objects = [nominal.phrase.src for nominal in self.objects]
+        if objects and self.objects[0].pronoun and words[-1].text in SHIFTING:  # picks him up
+            objects[0] += words[-1:]
+            words = words[:-1]
+        return (
+            words
+            + tuple(word for phrase in objects for word in phrase)
+            + self.manner.src
+            + self.place.src
+            + self.time.src
+        )
 
     def _german(self) -> tuple[Tgt, ...]:
         """Return all between the finite verb or the subject, and the verb at the end."""

@@ -1,0 +1,253 @@
+import itertools
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from translate.batches import Batch, BatchLoader, IdPairs, collate, plan_batches
+from translate.tokenizer import BOS_ID, EOS_ID, PAD_ID
+
+LENGTHS = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=1, max_size=60)
+
+
+def plan(pairs, batch_tokens, seed=0):
+    src, tgt = (np.array(side, dtype=np.int64) for side in zip(*pairs, strict=True))
+    return plan_batches(src, tgt, batch_tokens, np.random.default_rng(seed))
+
+
+def slots(pairs, batch):
+    """Slots of a batch, both sides and padding counted."""
+    return len(batch) * (max(pairs[i][0] for i in batch) + max(pairs[i][1] for i in batch))
+
+
+def multi30k_like(count=29_000, seed=3):
+    """Lengths in pieces like those of image captions: 15 or so, the sides alike."""
+    random = np.random.default_rng(seed)
+    src = np.clip(np.round(random.gamma(9.0, 1.7, count)), 4, 60).astype(np.int64)
+    return src, np.clip(src + np.round(random.normal(0, 2.5, count)).astype(np.int64), 4, 60)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """97 pairs; each can be told by its first source id."""
+    random = np.random.default_rng(1)
+    src = [[100 + i, *random.integers(4, 50, random.integers(0, 12)).tolist()] for i in range(97)]
+    tgt = [random.integers(4, 50, len(row) + random.integers(0, 3)).tolist() for row in src]
+    folder = tmp_path_factory.mktemp("ids") / "train"
+    IdPairs.write(folder, src, tgt)
+    return IdPairs(folder)
+
+
+def who(batch):
+    """The numbers of a batch's pairs."""
+    return (batch.src[:, 0] - 100).tolist()
+
+
+def same(first, second):
+    return all(map(torch.equal, first, second))
+
+
+# A batch.
+
+
+def test_special_ids_are_where_the_model_wants_them():
+    batch = collate([[7, 8, 9], [5]], [[6], [4, 5]])
+    assert batch.src.tolist() == [[7, 8, 9, EOS_ID], [5, EOS_ID, PAD_ID, PAD_ID]]
+    assert batch.src_mask.tolist() == [[True, True, True, True], [True, True, False, False]]
+    assert batch.tgt_in.tolist() == [[BOS_ID, 6, PAD_ID], [BOS_ID, 4, 5]]
+    assert batch.tgt_out.tolist() == [[6, EOS_ID, PAD_ID], [4, 5, EOS_ID]]
+    assert batch.tgt_mask.tolist() == [[True, True, False], [True, True, True]]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.lists(st.integers(4, 99), max_size=9), st.lists(st.integers(4, 99), max_size=9)),
+        min_size=1,
+        max_size=9,
+    )
+)
+def test_input_and_output_are_the_same_pieces_one_apart(rows):
+    batch = collate([src for src, _ in rows], [tgt for _, tgt in rows])
+    assert isinstance(batch, Batch)
+    for row, (src, tgt) in enumerate(rows):
+        mask = batch.tgt_mask[row]
+        assert batch.src[row][batch.src_mask[row]].tolist() == [*src, EOS_ID]
+        assert batch.tgt_in[row][mask].tolist() == [BOS_ID, *tgt]
+        assert batch.tgt_out[row][mask].tolist() == [*tgt, EOS_ID]
+        assert (batch.tgt_in[row][~mask] == PAD_ID).all()
+        assert (batch.tgt_out[row][~mask] == PAD_ID).all()
+
+
+# The plan of an epoch.
+
+
+@settings(deadline=None)
+@given(LENGTHS, st.integers(1, 200), st.integers(0, 99))
+def test_every_pair_is_in_exactly_one_batch(pairs, batch_tokens, seed):
+    batches = plan(pairs, batch_tokens, seed)
+    assert sorted(itertools.chain(*batches)) == list(range(len(pairs)))
+
+
+@settings(deadline=None)
+@given(LENGTHS, st.integers(1, 200), st.integers(0, 99))
+def test_no_batch_has_more_slots_than_asked_for_but_one_pair_alone(pairs, batch_tokens, seed):
+    for batch in plan(pairs, batch_tokens, seed):
+        assert slots(pairs, batch) <= batch_tokens or len(batch) == 1
+
+
+@settings(deadline=None)
+@given(LENGTHS, st.integers(1, 200), st.integers(0, 99))
+def test_a_batch_is_full_unless_it_is_the_last(pairs, batch_tokens, seed):
+    batches = sorted(
+        plan(pairs, batch_tokens, seed), key=lambda batch: [pairs[i][::-1] for i in batch]
+    )  # by target, then source length, as they were cut
+    for batch, following in itertools.pairwise(batches):
+        assert slots(pairs, [*batch, following[0]]) > batch_tokens
+
+
+@settings(deadline=None)
+@given(LENGTHS, st.integers(1, 200), st.integers(0, 99), st.integers(0, 99))
+def test_batches_have_the_same_shapes_in_every_epoch(pairs, batch_tokens, seed, other_seed):
+    def shapes(seed):
+        return sorted([pairs[i] for i in batch] for batch in plan(pairs, batch_tokens, seed))
+
+    assert shapes(seed) == shapes(other_seed)
+
+
+def test_the_order_of_the_batches_and_of_equals_is_drawn():
+    pairs = [(1 + i % 3, 1 + i % 5) for i in range(60)]
+    first, again, other = plan(pairs, 40, seed=1), plan(pairs, 40, seed=1), plan(pairs, 40, seed=2)
+    assert list(map(list, first)) == list(map(list, again))
+    assert list(map(len, first)) != list(map(len, other))
+    assert {frozenset(batch) for batch in map(list, first)} != {
+        frozenset(batch) for batch in map(list, other)
+    }
+
+
+def test_little_is_padding_on_lengths_like_those_of_captions():
+    src, tgt = multi30k_like()
+    batches = plan_batches(src, tgt, 4096, np.random.default_rng(0))
+    total = sum(len(rows) * (src[rows].max() + tgt[rows].max()) for rows in batches)
+    assert 1 - (src.sum() + tgt.sum()) / total < 0.06
+
+
+# Pairs on disk.
+
+
+def test_pairs_are_read_as_they_were_written(tmp_path):
+    src, tgt = [[5, 6], [], [7]], [[8], [9, 4, 5], []]
+    IdPairs.write(tmp_path / "ids", src, tgt)
+    pairs = IdPairs(tmp_path / "ids")
+    assert len(pairs) == 3
+    assert same(pairs.batch(np.array([0, 1, 2])), collate(src, tgt))
+    assert same(pairs.batch(np.array([2, 0])), collate([src[2], src[0]], [tgt[2], tgt[0]]))
+
+
+def test_lengths_count_the_end_of_sentence(tmp_path):
+    IdPairs.write(tmp_path / "ids", [[5, 6], [7]], [[8], [9, 4, 5]])
+    pairs = IdPairs(tmp_path / "ids")
+    assert pairs.src_lengths.tolist() == [3, 2]
+    assert pairs.tgt_lengths.tolist() == [2, 4]
+
+
+def test_pairs_stay_on_disk(tmp_path):
+    IdPairs.write(tmp_path / "ids", [[7] * 500] * 1000, [[8] * 500] * 1000)
+    before = pa.total_allocated_bytes()
+    pairs = IdPairs(tmp_path / "ids")
+    assert pairs.batch(np.array([999])).src.shape == (1, 501)
+    assert pa.total_allocated_bytes() - before < 100_000  # of four million bytes of ids or more
+
+
+# The loader.
+
+
+def test_an_epoch_has_every_pair_once(pairs):
+    loader = BatchLoader(pairs, 80, seed=1)
+    batches = list(loader)
+    assert len(batches) == len(loader) > 10
+    assert sorted(itertools.chain.from_iterable(map(who, batches))) == list(range(97))
+    for batch in batches:
+        assert batch.src.numel() + batch.tgt_in.numel() <= 80
+
+
+def test_an_epoch_differs_from_the_last_one_and_is_the_same_in_every_run(pairs):
+    loader, again = BatchLoader(pairs, 80, seed=1), BatchLoader(pairs, 80, seed=1)
+    first, second = list(map(who, loader)), list(map(who, loader))
+    assert first != second
+    assert list(map(who, again)) == first
+    assert list(map(who, again)) == second
+    assert len(first) == len(second) == len(loader)
+
+
+def test_another_seed_is_another_order(pairs):
+    assert list(map(who, BatchLoader(pairs, 80, seed=1))) != list(map(who, BatchLoader(pairs, 80, seed=2)))
+
+
+def endless(loader):
+    """Batches of one epoch after another, as training draws them."""
+    while True:
+        yield from loader
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_a_loader_goes_on_exactly_where_its_state_was_taken(pairs, world_size):
+    straight = BatchLoader(pairs, 80, 1, rank=world_size - 1, world_size=world_size)
+    length = len(straight)
+    expected = list(itertools.islice(endless(straight), 3 * length))
+    for consumed in (0, 1, length - 1, length, length + 1, 2 * length):
+        stopped = BatchLoader(pairs, 80, 1, rank=world_size - 1, world_size=world_size)
+        for _ in itertools.islice(endless(stopped), consumed):
+            pass
+        resumed = BatchLoader(pairs, 80, 1, rank=world_size - 1, world_size=world_size)
+        resumed.load_state_dict(stopped.state_dict())
+        rest = list(itertools.islice(endless(resumed), 3 * length - consumed))
+        assert all(map(same, rest, expected[consumed:]))
+        assert len(rest) == 3 * length - consumed
+
+
+def test_a_state_is_epoch_and_batches_handed_out(pairs):
+    loader = BatchLoader(pairs, 80, seed=1)
+    assert loader.state_dict() == {"epoch": 0, "consumed": 0}
+    batches = iter(loader)
+    next(batches)
+    next(batches)
+    assert loader.state_dict() == {"epoch": 0, "consumed": 2}
+    for _ in batches:
+        pass
+    assert loader.state_dict() == {"epoch": 1, "consumed": 0}
+
+
+def test_the_last_batch_of_an_epoch_is_already_followed_by_the_next_epoch(pairs):
+    # Who saves after the last batch, before asking for another, resumes with the next epoch.
+    loader = BatchLoader(pairs, 80, seed=1)
+    for _ in itertools.islice(loader, len(loader)):
+        pass
+    assert loader.state_dict() == {"epoch": 1, "consumed": 0}
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3, 5])
+def test_processes_share_the_batches_and_have_equally_many(pairs, world_size):
+    loaders = [BatchLoader(pairs, 80, 1, rank, world_size) for rank in range(world_size)]
+    for epoch in range(2):
+        shares = [list(map(who, loader)) for loader in loaders]
+        assert {len(share) for share in shares} == {len(loaders[0])} == {len(loaders[0].plan(epoch)) // world_size}
+        seen = list(itertools.chain(*itertools.chain(*shares)))
+        assert len(seen) == len(set(seen))
+        left_out = sum(map(len, loaders[0].plan(epoch)[len(loaders[0]) * world_size :]))
+        assert len(seen) == 97 - left_out
+
+
+def test_every_epoch_has_as_many_batches(pairs):
+    loader = BatchLoader(pairs, 80, seed=1)
+    assert {len(loader.plan(epoch)) for epoch in range(20)} == {len(loader)}
+
+
+def test_padding_is_the_share_of_slots_without_a_token(pairs):
+    loader = BatchLoader(pairs, 80, seed=1)
+    masks = [mask for batch in loader for mask in (batch.src_mask, batch.tgt_mask)]
+    tokens, slots = sum(mask.sum().item() for mask in masks), sum(mask.numel() for mask in masks)
+    assert loader.padding() == pytest.approx(1 - tokens / slots)

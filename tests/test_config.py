@@ -1,0 +1,210 @@
+"""Settings that make no sense together are refused when the config is made, with their names and values."""
+
+import dataclasses
+import re
+import typing
+
+import pytest
+import torch
+
+from translate.config import (
+    ALIASES,
+    AttentionConfig,
+    Config,
+    DecoderConfig,
+    EncoderConfig,
+    ModelConfig,
+    SearchConfig,
+)
+from translate.errors import UsageError
+from translate.model import build_model
+
+
+def model(size=8, dropout=0.0, encoder=None, attention=None, decoder=None):
+    """A small model that fits together, but for the settings given."""
+    return ModelConfig(
+        embedding_size=size,
+        dropout=dropout,
+        encoder=EncoderConfig(**{"size": 4, **(encoder or {})}),
+        attention=AttentionConfig(**{"size": 8, **(attention or {})}),
+        decoder=DecoderConfig(**{"size": 8, **(decoder or {})}),
+    )
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.0, 1.5, float("nan")])
+def test_dropout_is_a_probability_below_one(dropout):
+    message = f"model.dropout is {dropout}: it must be at least 0 and below 1"
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        model(dropout=dropout)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"size": 0}, "model.embedding_size is 0: it must be at least 1"),
+        ({"encoder": {"size": 0}}, "model.encoder.size is 0: it must be at least 1"),
+        ({"encoder": {"layers": 0}}, "model.encoder.layers is 0: it must be at least 1"),
+        (
+            {"encoder": {"feed_forward_size": 0}},
+            "model.encoder.feed_forward_size is 0: it must be at least 1",
+        ),
+        ({"attention": {"size": -8}}, "model.attention.size is -8: it must be at least 1"),
+        ({"decoder": {"size": 0}}, "model.decoder.size is 0: it must be at least 1"),
+        ({"decoder": {"layers": -1}}, "model.decoder.layers is -1: it must be at least 1"),
+        (
+            {"decoder": {"feed_forward_size": 0}},
+            "model.decoder.feed_forward_size is 0: it must be at least 1",
+        ),
+        (
+            {"encoder": {"type": "transformer", "size": 8, "heads": 3}},
+            "model.encoder.size 8 cannot be shared by model.encoder.heads 3: it must be a multiple",
+        ),
+        (
+            {"decoder": {"type": "transformer", "heads": 0}},
+            "model.decoder.size 8 cannot be shared by model.decoder.heads 0: it must be a multiple",
+        ),
+        (
+            {"encoder": {"type": "transformer", "size": 16}},
+            "model.encoder.size is 16 but model.embedding_size is 8: "
+            "a transformer adds to its embeddings, so they must be equal",
+        ),
+        (
+            {"decoder": {"type": "transformer", "size": 16}},
+            "model.decoder.size is 16 but model.embedding_size is 8: "
+            "a transformer adds to its embeddings, so they must be equal",
+        ),
+        (
+            {"size": 6, "encoder": {"type": "transformer", "size": 6, "heads": 2, "positions": "rotary"}},
+            "model.encoder.positions rotary turns pairs of units, but model.encoder.size 6 over "
+            "model.encoder.heads 2 gives each head 3: it must be even",
+        ),
+        (
+            {"decoder": {"type": "transformer", "heads": 8, "positions": "rotary"}},
+            "model.decoder.positions rotary turns pairs of units, but model.decoder.size 8 over "
+            "model.decoder.heads 8 gives each head 1: it must be even",
+        ),
+        (
+            {"attention": {"size": 8, "heads": 3}},
+            "model.attention.size 8 cannot be shared by model.attention.heads 3: it must be a multiple",
+        ),
+        (
+            {"attention": {"heads": 0}},
+            "model.attention.size 8 cannot be shared by model.attention.heads 0: it must be a multiple",
+        ),
+        (
+            {"attention": {"score": "dot"}, "decoder": {"size": 6}},
+            "model.attention.score dot needs a query as large as the memory, but model.decoder.size is 6 "
+            "and the encoder gives 8",
+        ),
+        (
+            {"attention": {"score": "symmetric"}, "encoder": {"bidirectional": False}},
+            "model.attention.score symmetric needs a query as large as the memory, but model.decoder.size is 8 "
+            "and the encoder gives 4",
+        ),
+        (
+            {"attention": {"score": "general", "heads": 4}, "decoder": {"size": 6}},
+            "model.decoder.size 6 cannot be shared by model.attention.heads 4: it must be a multiple",
+        ),
+        (
+            {"attention": {"size": 9, "heads": 3}},
+            "the encoder's output size 8 cannot be shared by model.attention.heads 3: it must be a multiple",
+        ),
+        (
+            {"attention": {"size": 9, "heads": 3}, "decoder": {"type": "transformer"}},
+            "model.decoder.size 8 cannot be shared by model.attention.heads 3: it must be a multiple",
+        ),
+        (
+            {"decoder": {"feeding": "parallel"}},
+            "model.decoder.feeding parallel needs model.decoder.layers of at least 2, got 1: "
+            "the first asks, the second gets the context",
+        ),
+        (
+            {"attention": {"coverage": True, "score": "general"}},
+            "model.attention.coverage needs model.attention.score additive and a recurrent model.decoder "
+            "with feeding input, got general, recurrent, input",
+        ),
+        (
+            {"attention": {"coverage": True}, "decoder": {"feeding": "parallel", "layers": 2}},
+            "model.attention.coverage needs model.attention.score additive and a recurrent model.decoder "
+            "with feeding input, got additive, recurrent, parallel",
+        ),
+        (
+            {"attention": {"coverage": True}, "decoder": {"type": "transformer"}},
+            "model.attention.coverage needs model.attention.score additive and a recurrent model.decoder "
+            "with feeding input, got additive, transformer, input",
+        ),
+    ],
+)
+def test_a_model_that_does_not_fit_together_is_refused(settings, message):
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        model(**settings)
+
+
+@pytest.mark.parametrize("heads", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("score", typing.get_args(typing.get_type_hints(AttentionConfig)["score"]))
+@pytest.mark.parametrize(
+    ("encoder", "decoder"),
+    [
+        ({"size": 3}, {"size": 6}),
+        ({"size": 6, "bidirectional": False}, {"size": 4}),
+        ({"type": "transformer", "size": 8, "positions": "rotary"}, {"size": 8}),
+        ({"size": 2}, {"type": "transformer", "size": 8, "positions": "rotary"}),
+        ({"size": 4}, {"type": "transformer", "size": 8, "heads": 8}),
+    ],
+)
+@torch.no_grad()
+def test_a_model_that_is_not_refused_works(encoder, decoder, score, heads):
+    try:
+        config = model(encoder=encoder, attention={"score": score, "heads": heads, "size": 12}, decoder=decoder)
+    except UsageError:
+        return
+    src, tgt_in = torch.tensor([[4, 2]]), torch.tensor([[1, 5]])
+    built = build_model(config, 9, 9, joint=True)
+    assert built(src, torch.ones(1, 2, dtype=torch.bool), tgt_in).shape == (1, 2, 9)
+
+
+def test_what_a_part_does_not_use_is_not_checked():
+    model(encoder={"heads": 3}, decoder={"heads": 5, "positions": "rotary"})
+    model(decoder={"type": "transformer", "feeding": "parallel", "layers": 1})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"beam_size": 0}, "search.beam_size is 0: it must be at least 1"),
+        ({"n_best": 0}, "search.n_best is 0: it must be at least 1"),
+        ({"min_length": -1}, "search.min_length is -1: it must be at least 0"),
+        ({"no_repeat_ngram": -1}, "search.no_repeat_ngram is -1: it must be at least 0"),
+        ({"beam_size": 2, "n_best": 3}, "search.n_best is 3, more than search.beam_size 2"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused(settings, message):
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        SearchConfig(**settings)
+
+
+def fields_of(config, prefix=""):
+    """Dotted name -> value of every setting."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from fields_of(value, f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}", value
+
+
+def test_everyday_flags_stand_for_settings_that_there_are():
+    assert set(ALIASES.values()) <= dict(fields_of(Config())).keys()
+
+
+def test_the_defaults_are_bahdanaus_model():
+    settings = dict(fields_of(Config()))
+    assert settings["model.encoder.type"] == settings["model.decoder.type"] == "recurrent"
+    assert settings["model.encoder.bidirectional"]
+    assert settings["model.attention.score"] == "additive"
+    assert settings["model.decoder.feeding"] == "input"
+
+
+def test_a_config_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().model.dropout = 0.5  # type: ignore[misc]

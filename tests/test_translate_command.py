@@ -1,0 +1,326 @@
+import gzip
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import tiny_run
+
+from translate import Translator
+from translate.cli import main
+from translate.config import SearchConfig
+
+ROOT = Path(__file__).parents[1]
+LINES = ["Ein Hund läuft.", "", "Zwei Kinder", "Guten Morgen!"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return str(tiny_run(tmp_path_factory.mktemp("translate"), max_length=20))
+
+
+@pytest.fixture(scope="module")
+def expected(run):
+    return [translation.text for translation in Translator(run, "cpu").translate(LINES)]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.txt").write_bytes(joined(LINES).encode())
+
+
+def joined(lines):
+    return "".join(f"{line}\n" for line in lines)
+
+
+def translate(*arguments):
+    return main(["translate", *map(str, arguments), "--threads", "1"])
+
+
+class Terminal(io.BytesIO):
+    """What a person types: each read gives one line."""
+
+    def read1(self, _size=-1):
+        return self.readline()
+
+
+def feed(monkeypatch, content, *, terminal=False):
+    stream = io.TextIOWrapper(Terminal(content) if terminal else io.BytesIO(content), encoding="utf-8")
+    stream.isatty = lambda: terminal
+    monkeypatch.setattr(sys, "stdin", stream)
+
+
+# Where text comes from and goes to
+
+
+def test_each_line_of_standard_input_becomes_a_line_of_standard_output(run, expected, monkeypatch, capsys):
+    feed(monkeypatch, joined(LINES).encode())
+    assert translate(run) == 0
+    assert capsys.readouterr() == (joined(expected), "")
+
+
+@pytest.mark.parametrize("source", ["in.txt", "-"])
+def test_src_is_a_file_or_standard_input(source, run, expected, monkeypatch, capsys):
+    feed(monkeypatch, joined(LINES).encode())
+    assert translate(run, "--src", source) == 0
+    assert capsys.readouterr().out == joined(expected)
+
+
+def test_a_packed_file_is_read_as_is(run, expected, capsys):
+    Path("in.gz").write_bytes(gzip.compress(joined(LINES).encode()))
+    translate(run, "--src", "in.gz")
+    assert capsys.readouterr().out == joined(expected)
+
+
+def test_sentences_may_stand_on_the_command_line(run, expected, capsys):
+    assert translate(run, LINES[0], LINES[2]) == 0
+    assert capsys.readouterr().out == joined([expected[0], expected[2]])
+
+
+def test_a_last_line_may_lack_its_end_and_lines_may_end_as_on_windows(run, expected, monkeypatch, capsys):
+    feed(monkeypatch, "\r\n".join(LINES).encode())
+    translate(run)
+    assert capsys.readouterr().out == joined(expected)
+
+
+def test_no_lines_give_no_lines(run, monkeypatch, capsys):
+    feed(monkeypatch, b"")
+    assert translate(run) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_more_lines_than_one_read_holds_come_out_in_order(run, expected, monkeypatch, capsys):
+    monkeypatch.setattr("translate.commands.translate.CHUNK_BYTES", 7)
+    feed(monkeypatch, joined(LINES).encode())
+    translate(run)
+    assert capsys.readouterr().out == joined(expected)
+    monkeypatch.setattr("translate.commands.translate.CHUNK_LINES", 3)
+    translate(run, "--src", "in.txt")
+    assert capsys.readouterr().out == joined(expected)
+
+
+def test_a_person_is_prompted_on_stderr(run, expected, monkeypatch, capsys):
+    feed(monkeypatch, joined(LINES).encode(), terminal=True)
+    translate(run)
+    assert capsys.readouterr() == (joined(expected), "> " * 5 + "\n")
+
+
+def test_a_line_that_comes_down_a_pipe_is_answered_at_once(run, expected):
+    command = [sys.executable, "-m", "seq2see", "translate", run, "--threads", "1"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        for line, answer in zip(LINES, expected, strict=True):
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == f"{answer}\n"
+        process.stdin.close()
+    assert process.returncode == 0
+
+
+def test_out_is_written_whole(run, expected, capsys):
+    assert translate(run, "--src", "in.txt", "--out", "out.txt") == 0
+    assert Path("out.txt").read_bytes() == joined(expected).encode()
+    assert {path.name for path in Path().iterdir()} == {"in.txt", "out.txt"}
+    assert capsys.readouterr().out == ""
+
+
+def test_out_is_not_written_at_all_when_something_fails(run):
+    Path("out.txt").write_text("old")
+    Path("in.txt").write_text("Hund\n" * 3 + "Zwei Kinder spielen im Park und im Wald und auf der Wiese.\n")
+    assert translate(run, "--src", "in.txt", "--out", "out.txt", "--on-long", "error") == 3
+    assert Path("out.txt").read_text() == "old"
+    assert {path.name for path in Path().iterdir()} == {"in.txt", "out.txt"}
+
+
+def test_out_may_be_what_is_no_file(run):
+    if not Path("/dev/null").exists():
+        pytest.skip("a system without /dev/null")
+    assert translate(run, "Hund", "--out", "/dev/null") == 0
+    assert not Path("/dev/null").is_file()
+
+
+# What is shown
+
+
+def test_json_has_source_translation_and_score(run, expected, capsys):
+    translate(run, "--src", "in.txt", "--json")
+    objects = [json.loads(line) for line in capsys.readouterr().out.split("\n")[:-1]]
+    assert [list(each) for each in objects] == [["src", "translation", "score"]] * 4
+    assert [each["src"] for each in objects] == LINES
+    assert [each["translation"] for each in objects] == expected
+    assert [each["score"] < 0 for each in objects] == [True, False, True, True]
+
+
+def test_json_has_the_n_best_as_alternatives(run, expected, capsys):
+    translate(run, LINES[0], "--json", "--n-best", 2)
+    (line,) = capsys.readouterr().out.splitlines()
+    alternatives = json.loads(line)["alternatives"]
+    assert [each["translation"] for each in alternatives][0] == expected[0]
+    assert [list(each) for each in alternatives] == [["translation", "score"]] * 2
+
+
+def test_n_best_lines_are_numbered_from_0(run, expected, capsys):
+    translate(run, *LINES, "--n-best", 2)
+    lines = [line.split(" ||| ") for line in capsys.readouterr().out.split("\n")[:-1]]
+    assert [number for number, _, _ in lines] == ["0", "0", "1", "2", "2", "3", "3"]
+    assert lines[0][1] == expected[0]
+    assert lines[2][1:] == ["", "0.0000"]
+    assert float(lines[0][2]) >= float(lines[1][2])
+
+
+def test_other_fields_of_json_input_pass_through(run, expected, monkeypatch, capsys):
+    given = [{"id": 7, "src": LINES[0], "é": [None]}, {"src": "", "translation": "old"}]
+    feed(monkeypatch, joined(json.dumps(each) for each in given).encode() + b"\n")
+    translate(run, "--json", "--json-input")
+    first, second, third = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert list(first) == ["id", "src", "é", "translation", "score"]
+    assert (first["id"], first["é"], first["translation"]) == (7, [None], expected[0])
+    assert second["translation"] == ""  # ours
+    assert third == {"src": "", "translation": "", "score": 0.0}  # the blank line
+
+
+def test_json_input_without_json_gives_plain_lines(run, expected, capsys):
+    translate(run, json.dumps({"src": LINES[0]}), "--json-input")
+    assert capsys.readouterr().out == f"{expected[0]}\n"
+
+
+def test_json_that_holds_what_is_no_text_comes_back_as_json(run, capsys):
+    given = '{"src": "Hund \\ud800", "other": "\\udfff"}'
+    assert translate(run, given, "--json", "--json-input") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["src"] == "Hund \ud800"
+    assert json.loads(line)["other"] == "\udfff"
+
+
+# How is searched
+
+
+def test_flags_go_before_the_runs_search(run, capsys):
+    search = SearchConfig(
+        beam_size=3,
+        length_penalty=0.5,
+        max_length_ratio=0.0,
+        max_length_offset=5,
+        min_length=4,
+        no_repeat_ngram=1,
+    )
+    (wanted,) = Translator(run, "cpu").translate(LINES[:1], search)
+    flags = "--beam-size 3 --length-penalty 0.5 --max-length 5 --min-length 4 --no-repeat-ngram 1"
+    translate(run, LINES[0], *flags.split())
+    assert capsys.readouterr().out == f"{wanted.text}\n"
+    translate(
+        run, LINES[0], *flags.replace("--max-length 5", "--max-length-ratio 0 --max-length-offset 5").split()
+    )
+    assert capsys.readouterr().out == f"{wanted.text}\n"
+
+
+def test_the_size_of_batches_changes_nothing(run, expected, capsys):
+    translate(run, *LINES, "--batch-tokens", 1)
+    assert capsys.readouterr().out == joined(expected)
+
+
+@pytest.mark.parametrize("how", ["split", "truncate"])
+def test_a_long_line_is_one_line_out_and_said_on_stderr(how, run, capsys):
+    assert translate(run, "Hund", "Zwei Kinder spielen im Park. " * 3, "Hund", "--on-long", how) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 3
+    assert err.startswith("warning: longer than the 20 pieces the model takes at once, ")
+    assert ": line 2 (" in err
+
+
+def test_lines_are_counted_across_chunks(run, monkeypatch, capsys):
+    monkeypatch.setattr("translate.commands.translate.CHUNK_LINES", 2)
+    Path("in.txt").write_text("Hund\n" * 5 + "Zwei Kinder spielen im Park. " * 3 + "\n")
+    assert translate(run, "--src", "in.txt", "--on-long", "error") == 3
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 4  # what was done before
+    assert "error: line 6 has " in err
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["Hund", "--src", "in.txt"], "sentences are given, and --src too: leave one out"),
+        (["Hund", "--n-best", "9"], "search.n_best is 9, more than search.beam_size 2"),
+        (["Hund", "--beam-size", "0"], "search.beam_size is 0: it must be at least 1"),
+        (["Hund", "--max-length", "0"], "--max-length is 0: it must be at least 1"),
+        (["Hund", "--batch-tokens", "0"], "--batch-tokens is 0: it must be at least 1"),
+        (["Hund", "--threads=-1"], "--threads is -1: it must be at least 0"),
+        (
+            ["Hund", "--max-length", "9", "--max-length-ratio", "2"],
+            "--max-length and --max-length-ratio are both given: leave one out",
+        ),
+        (["Hund", "--beam", "3"], "unknown flag --beam; did you mean --beam-size?"),
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(arguments, message, run, capsys):
+    assert main(["translate", run, *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"seq2see translate: error: {message}\n" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--src", "none.txt"], "none.txt: no such file"),
+        (["Hund", "--out", "none/out.txt"], "none/out.txt cannot be written: its folder does not exist"),
+        (["Hund", "--out", "."], ". is a folder: --out must be a file"),
+        (
+            ["[1]", "--json-input"],
+            "the texts given: line 1 is '[1]'; with --json-input it must be a JSON object",
+        ),
+        (
+            ['{"src": 1}', "--json-input"],
+            "the texts given: line 1 is '{\"src\": 1}'; with --json-input it must",
+        ),
+        (["[" * 99999, "--json-input"], "the texts given: line 1 is '[[[["),
+        (
+            ["--src", "in.txt", "--json-input"],
+            "in.txt: line 1 is 'Ein Hund läuft.'; with --json-input it must",
+        ),
+    ],
+)
+def test_what_is_missing_or_bad_is_an_input_error(arguments, message, run, capsys):
+    assert translate(run, *arguments) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"seq2see translate: error: {message}" in err
+
+
+def test_a_run_that_is_none_is_an_input_error(capsys):
+    assert translate("nothing", "Hund") == 3
+    assert "nothing: no such run directory" in capsys.readouterr().err
+
+
+def test_text_that_is_no_utf8_is_read_with_one_warning_or_refused(run, monkeypatch, capsys):
+    for arguments in ([], ["--src", "bad.txt"]):
+        Path("bad.txt").write_bytes(b"Hund\nZwei\xff\nDrei\xfe\n")
+        feed(monkeypatch, Path("bad.txt").read_bytes())
+        name = "bad.txt" if arguments else "standard input"
+        assert translate(run, *arguments) == 0
+        out, err = capsys.readouterr()
+        assert out.count("\n") == 3
+        assert err == (
+            f"warning: {name}: line 2, byte 5 (0xff) is not valid UTF-8; "
+            "such bytes are read as U+FFFD from here on\n"
+        )
+        feed(monkeypatch, Path("bad.txt").read_bytes())
+        assert translate(run, *arguments, "--strict") == 3
+        assert f"error: {name}: line 2, byte 5 (0xff) is not valid UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="how a reader that goes away is told is for POSIX systems")
+def test_a_reader_that_goes_away_is_no_error(run):
+    command = f"yes Hund | {sys.executable} -m seq2see translate {run} --threads 1 | head -n 1"
+    result = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, check=False)
+    assert result.stdout.count(b"\n") == 1
+    assert result.stderr == b""
