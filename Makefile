@@ -5,7 +5,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # Flags for the demo, such as DEMO="--help"
 DEMO ?=
 TORCH := $(shell sed -n 's/^ *"\(torch[<>=!~].*\)",/\1/p' pyproject.toml)
@@ -47,11 +47,11 @@ $(VENV)/torch.stamp: $(VENV)/made.stamp pyproject.toml
 	@touch $@
 
 $(VENV)/demo.stamp: $(VENV)/torch.stamp pyproject.toml
-	@echo "installing seq2see and what it needs ..."
+	@echo "installing seq2see and what it needs (a minute or two) ..."
 	@$(INSTALL) -e .
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/torch.stamp pyproject.toml
-	@echo "installing seq2see, what it needs, and what its tests need ..."
+	@echo "installing seq2see, what it needs, and what its tests need (a minute or two) ..."
 	@$(INSTALL) -e ".[dev]"
 	@touch $@ $(VENV)/demo.stamp

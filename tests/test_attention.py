@@ -498,7 +498,7 @@ def test_heads_are_neighbouring_units_and_are_joined_as_they_were_split():
 
 
 def test_heads_without_an_output_size_are_refused():
-    with pytest.raises(ValueError, match="^3 heads need an output_size: only one head can average"):
+    with pytest.raises(ValueError, match=r"^3 heads need an output_size: only one head can average"):
         AdditiveAttention(SIZE, SIZE, 6, heads=3)
 
 
@@ -511,7 +511,7 @@ def test_a_query_of_another_size_than_the_memory_is_refused(score):
 def test_coverage_that_was_not_built_is_refused():
     module = build("additive")
     memory = module.prepare(torch.randn(1, 5, SIZE), lengths_mask([5], 5))
-    with pytest.raises(ValueError, match="^this attention was built without coverage$"):
+    with pytest.raises(ValueError, match=r"^this attention was built without coverage$"):
         module(torch.randn(1, 1, SIZE), memory, torch.zeros(1, 1, 5))
 
 

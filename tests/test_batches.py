@@ -102,9 +102,11 @@ def test_no_batch_has_more_slots_than_asked_for_but_one_pair_alone(pairs, batch_
 @settings(deadline=None)
 @given(LENGTHS, st.integers(1, 200), st.integers(0, 99))
 def test_a_batch_is_full_unless_it_is_the_last(pairs, batch_tokens, seed):
-    batches = sorted(
-        plan(pairs, batch_tokens, seed), key=lambda batch: [pairs[i][::-1] for i in batch]
-    )  # by target, then source length, as they were cut
+    def place(batch):
+        # They are cut from pairs sorted by target, then source length; among equals full ones come first.
+        return pairs[batch[0]][::-1], pairs[batch[-1]][::-1], -len(batch)
+
+    batches = sorted(plan(pairs, batch_tokens, seed), key=place)
     for batch, following in itertools.pairwise(batches):
         assert slots(pairs, [*batch, following[0]]) > batch_tokens
 
@@ -234,7 +236,11 @@ def test_processes_share_the_batches_and_have_equally_many(pairs, world_size):
     loaders = [BatchLoader(pairs, 80, 1, rank, world_size) for rank in range(world_size)]
     for epoch in range(2):
         shares = [list(map(who, loader)) for loader in loaders]
-        assert {len(share) for share in shares} == {len(loaders[0])} == {len(loaders[0].plan(epoch)) // world_size}
+        assert (
+            {len(share) for share in shares}
+            == {len(loaders[0])}
+            == {len(loaders[0].plan(epoch)) // world_size}
+        )
         seen = list(itertools.chain(*itertools.chain(*shares)))
         assert len(seen) == len(set(seen))
         left_out = sum(map(len, loaders[0].plan(epoch)[len(loaders[0]) * world_size :]))

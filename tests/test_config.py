@@ -98,8 +98,8 @@ def test_dropout_is_a_probability_below_one(dropout):
         ),
         (
             {"attention": {"score": "symmetric"}, "encoder": {"bidirectional": False}},
-            "model.attention.score symmetric needs a query as large as the memory, but model.decoder.size is 8 "
-            "and the encoder gives 4",
+            "model.attention.score symmetric needs a query as large as the memory, but model.decoder.size "
+            "is 8 and the encoder gives 4",
         ),
         (
             {"attention": {"score": "general", "heads": 4}, "decoder": {"size": 6}},
@@ -155,7 +155,9 @@ def test_a_model_that_does_not_fit_together_is_refused(settings, message):
 @torch.no_grad()
 def test_a_model_that_is_not_refused_works(encoder, decoder, score, heads):
     try:
-        config = model(encoder=encoder, attention={"score": score, "heads": heads, "size": 12}, decoder=decoder)
+        config = model(
+            encoder=encoder, attention={"score": score, "heads": heads, "size": 12}, decoder=decoder
+        )
     except UsageError:
         return
     src, tgt_in = torch.tensor([[4, 2]]), torch.tensor([[1, 5]])

@@ -113,6 +113,8 @@ def test_a_folder_with_something_else_is_not_touched(folder):
 def test_a_failure_leaves_nothing(folder):
     with pytest.raises(InputError, match=r"bad\.en: no such file or folder$"):
         run("files", "--src", "bad.en", "--tgt", "train.de", "--src_lang", "en")
+    with pytest.raises(InputError, match=r"pairs\.tsv.x: cannot be read \(.+\)$"):
+        run("tatoeba", "--path", "pairs.tsv/x")
     Path("train.en").write_text("one\n")
     with pytest.raises(InputError, match=r"train\.en has 1 lines but train\.de has 12"):
         run("files", "--src", "train.en", "--tgt", "train.de")

@@ -1,4 +1,4 @@
-"""Decoders, over every combination of the model's parts: how they step, and what each row of weights knows."""
+"""Decoders, over every combination of the model's parts: how they step, what each row of weights knows."""
 
 from typing import get_args
 
@@ -13,7 +13,6 @@ from translate.decoders import Gates, InitialState, InputFeedingDecoder, Paralle
 from translate.transformer import sinusoids
 
 COVERING = [name for name in DECODERS if name.startswith("input")]  # the decoders that coverage works with
-EOS = 2
 
 
 def lengths_mask(lengths, size):
@@ -42,7 +41,7 @@ def step_through(model, src, src_mask, tgt_in):
 @torch.no_grad()
 def test_one_step_at_a_time_equals_the_whole_sentence(encoder, decoder, score, heads, tie, normalizer):
     model = small_model(encoder, decoder, tie, score=score, heads=heads, normalizer=normalizer)
-    src, src_mask, tgt_in = small_batch()
+    src, src_mask, tgt_in = small_batch(tgt_length=3)
     whole = model(src, src_mask, tgt_in).log_softmax(dim=-1)
     torch.testing.assert_close(step_through(model, src, src_mask, tgt_in), whole, atol=1e-5, rtol=1e-4)
 
@@ -236,35 +235,52 @@ def test_the_readout_joins_state_context_and_token():
     torch.testing.assert_close(readout(state, context, embedded), expected)
 
 
-def input_feeding_by_hand(decoder, embedded, values, mask):
-    """Bahdanau's equations with torch's own GRU cell, position by position (one layer)."""
-    cell = nn.GRUCell(SIZE + decoder.attention.context_size, 3)
-    cell.weight_ih.data = torch.cat([decoder.from_token.weight, decoder.from_context.weight], dim=1).data
-    cell.bias_ih.data = decoder.from_token.bias.data
-    cell.weight_hh.data = decoder.gates[0].recurrent.weight.data
-    cell.bias_hh.data = decoder.gates[0].recurrent.bias.data
+def torchs_cells(decoder, cell):
+    """The decoder's layers as torch's own cells; the first one reads token and context side by side."""
+    below = [torch.cat([decoder.from_token.weight, decoder.from_context.weight], dim=1)]
+    below += [layer.weight for layer in decoder.from_below]
+    biases = [layer.bias for layer in (decoder.from_token, *decoder.from_below)]
+    for gates, weight, bias in zip(decoder.gates, below, biases, strict=True):
+        # torch takes an LSTM's candidate before its output gate.
+        order = torch.arange(len(weight)).view(-1, 3)[[0, 1, 3, 2] if cell == "lstm" else [0, 1, 2]].flatten()
+        torchs = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}[cell](weight.shape[1], 3)
+        torchs.weight_ih.data, torchs.bias_ih.data = weight[order].data, bias[order].data
+        torchs.weight_hh.data = gates.recurrent.weight[order].data
+        torchs.bias_hh.data = gates.recurrent.bias[order].data
+        yield torchs
+
+
+def input_feeding_by_hand(decoder, cell, embedded, values, mask):
+    """Bahdanau's equations with torch's own cells, position by position; the top layer's state asks."""
+    layers = list(torchs_cells(decoder, cell))
     memory = decoder.attention.prepare(values, mask)
-    state, coverage = decoder.initial(values, mask)[0][:, 0], None
-    features, rows = [], []
+    states = [(hidden, torch.zeros_like(hidden)) for hidden in decoder.initial(values, mask)[0].unbind(dim=1)]
+    coverage, features, rows = None, [], []
     for token in embedded.unbind(dim=1):
-        context, weights = decoder.attention(state[:, None], memory, coverage)
+        context, weights = decoder.attention(states[-1][0][:, None], memory, coverage)
         if decoder.coverage:
             coverage = weights[:, :, 0] if coverage is None else coverage + weights[:, :, 0]
-        state = cell(torch.cat([token, context[:, 0]], dim=1), state)
-        features.append(decoder.readout.project(torch.cat([state, context[:, 0], token], dim=1)).tanh())
+        x = torch.cat([token, context[:, 0]], dim=1)
+        for number, layer in enumerate(layers):
+            hidden, old = states[number]
+            states[number] = layer(x, (hidden, old)) if cell == "lstm" else (layer(x, hidden), old)
+            x = states[number][0]
+        features.append(decoder.readout.project(torch.cat([x, context[:, 0], token], dim=1)).tanh())
         rows.append(weights[:, :, 0])
     return torch.stack(features, dim=1), torch.stack(rows, dim=2)[:, None]
 
 
 @pytest.mark.parametrize("coverage", [False, True])
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("heads", [1, 2])
-def test_input_feeding_is_bahdanaus_decoder(heads, coverage):
+def test_input_feeding_is_bahdanaus_decoder(heads, layers, cell, coverage):
     attention = build_attention("additive", 3, SIZE, 6, heads, coverage=coverage)
     if coverage:
         nn.init.normal_(attention.project_coverage)
-    decoder = InputFeedingDecoder(attention, SIZE, SIZE, 3, coverage=coverage)
+    decoder = InputFeedingDecoder(attention, SIZE, SIZE, 3, layers, cell, coverage=coverage)
     embedded, values, mask = torch.randn(2, 4, SIZE), torch.randn(2, 5, SIZE), lengths_mask([5, 3], 5)
-    expected = input_feeding_by_hand(decoder, embedded, values, mask)
+    expected = input_feeding_by_hand(decoder, cell, embedded, values, mask)
     torch.testing.assert_close(decoder(embedded, decoder.start(values, mask)), expected)
 
 
@@ -289,14 +305,19 @@ def test_coverage_changes_the_weights_from_the_second_row_on():
     assert not torch.allclose(covered[..., 1:, :], plain[..., 1:, :])
 
 
-def test_a_parallel_decoder_asks_with_the_first_layer_and_feeds_the_next():
-    decoder = ParallelDecoder(build_attention("general", 3, SIZE, 6), SIZE, SIZE, 3, layers=2)
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("layers", [2, 3])
+def test_a_parallel_decoder_asks_with_the_first_layer_and_feeds_the_next(layers, cell):
+    decoder = ParallelDecoder(build_attention("general", 3, SIZE, 6), SIZE, SIZE, 3, layers, cell)
     embedded, values, mask = torch.randn(2, 4, SIZE), torch.randn(2, 5, SIZE), lengths_mask([5, 3], 5)
-    hidden, _ = decoder.initial(values, mask)
-    first, _ = decoder.layers[0](embedded, hidden[:, 0].contiguous()[None])
-    context, weights = decoder.attention(first, decoder.attention.prepare(values, mask))
-    second, _ = decoder.layers[1](torch.cat([first, context], dim=-1), hidden[:, 1].contiguous()[None])
-    expected = decoder.readout(second, context, embedded), weights[:, None]
+    x = embedded
+    for number, hidden in enumerate(decoder.initial(values, mask)[0].transpose(0, 1)[:, None]):
+        if number == 1:
+            context, weights = decoder.attention(x, decoder.attention.prepare(values, mask))
+            x = torch.cat([x, context], dim=-1)
+        start = (hidden, torch.zeros_like(hidden)) if cell == "lstm" else hidden
+        x, _ = decoder.layers[number](x, start)
+    expected = decoder.readout(x, context, embedded), weights[:, None]
     torch.testing.assert_close(decoder(embedded, decoder.start(values, mask)), expected)
 
 
@@ -326,14 +347,14 @@ def test_a_transformer_decoder_is_torchs_own():
 
 def test_a_parallel_decoder_of_one_layer_is_refused():
     attention = build_attention("additive", 3, SIZE, 6)
-    with pytest.raises(ValueError, match="^a parallel decoder needs at least 2 layers, got 1$"):
+    with pytest.raises(ValueError, match=r"^a parallel decoder needs at least 2 layers, got 1$"):
         ParallelDecoder(attention, SIZE, SIZE, 3, layers=1)
 
 
 @pytest.mark.parametrize("decoder", ["input-gru-2", "input-lstm-1", "parallel-gru-2", "sinusoidal-2"])
 def test_dropout_acts_in_training_only(decoder):
     model = small_model("gru", decoder, dropout=0.5)
-    src, src_mask, tgt_in = small_batch()
+    _, src_mask, tgt_in = small_batch()
     embedded, values = model.tgt_embedding(tgt_in), torch.randn(2, 5, SIZE)
 
     def run():

@@ -32,7 +32,7 @@ def test_true_is_a_token():
 
 
 def test_an_empty_row_is_refused_by_its_number():
-    with pytest.raises(ValueError, match="^row 2 is empty: attention would have nowhere to look$"):
+    with pytest.raises(ValueError, match=r"^row 2 is empty: attention would have nowhere to look$"):
         pad([[4], [5, 6], [], [7]])
 
 

@@ -68,7 +68,7 @@ def test_a_run_killed_after_any_batch_ends_as_if_it_had_not_been(kind, started, 
         if newest not in seen:  # between two checkpoints all kills are the same
             seen.add(newest)
             resume(killed.path)
-            assert_same_run(killed, whole)
+            assert_same_run(killed, whole), number
     assert len(seen) == run.config.training.max_steps
 
 
@@ -131,7 +131,7 @@ def interrupt(run: RunDirectory, number: int) -> None:
 @pytest.mark.parametrize(
     ("hook", "at", "step"),
     [
-        ("on_train_start", 1, None),  # nothing was done yet: no checkpoint
+        ("setup", 1, None),  # nothing was done yet: no checkpoint
         ("on_train_batch_start", 1, 1),  # in the middle of a step: it is finished first
         ("on_train_batch_end", 5, 3),
         ("on_train_batch_start", 8, 4),  # in the last batch before a validation: it is validated first
@@ -275,7 +275,7 @@ def stopped(started, tmp_path, monkeypatch):
     """A run at step 6 of 10."""
     run = copy_run(started("gru")[0], tmp_path / "run")
     with monkeypatch.context() as patch:
-        probe(patch, on_train_batch_end=Stop(signal.SIGINT, 12))
+        probe(patch, on_train_batch_start=Stop(signal.SIGINT, 12))
         with pytest.raises(KeyboardInterrupt):
             resume(run.path)
     return run

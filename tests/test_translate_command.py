@@ -81,6 +81,12 @@ def test_sentences_may_stand_on_the_command_line(run, expected, capsys):
     assert capsys.readouterr().out == joined([expected[0], expected[2]])
 
 
+def test_a_sentence_is_taken_as_it_is(run, capsys):
+    texts = ["null", "[1, 2]", "a: b", "[" * 9999]
+    assert translate(run, *texts, "--json") == 0
+    assert [json.loads(line)["src"] for line in capsys.readouterr().out.splitlines()] == texts
+
+
 def test_a_last_line_may_lack_its_end_and_lines_may_end_as_on_windows(run, expected, monkeypatch, capsys):
     feed(monkeypatch, "\r\n".join(LINES).encode())
     translate(run)
@@ -160,7 +166,7 @@ def test_json_has_the_n_best_as_alternatives(run, expected, capsys):
     translate(run, LINES[0], "--json", "--n-best", 2)
     (line,) = capsys.readouterr().out.splitlines()
     alternatives = json.loads(line)["alternatives"]
-    assert [each["translation"] for each in alternatives][0] == expected[0]
+    assert alternatives[0]["translation"] == expected[0]
     assert [list(each) for each in alternatives] == [["translation", "score"]] * 2
 
 

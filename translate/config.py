@@ -27,6 +27,9 @@ class DataConfig:
     """Validation text; without it, `valid_size` pairs are held out from the training text."""
     valid_tgt: str | None = None
     """Its translations, line by line."""
+    tgt_lang: str | None = None
+    """Language translated into, such as de: validation BLEU splits zh, ja and others by character. A corpus
+    folder knows its own."""
     valid_size: int = 1000
     """Pairs held out when no validation text is given (never more than a tenth)."""
     max_length: int = 256

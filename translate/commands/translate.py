@@ -13,10 +13,10 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -38,7 +38,8 @@ Record = tuple[str, dict[str, Any]]  # a text, and fields that are passed throug
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare which model, where text comes from and goes to, and how is searched."""
     parser.add_argument("run", type=str, help="Run directory of the model.")
-    parser.add_argument("texts", type=str, nargs="*", help="Sentences to translate.")
+    # Without a type: what has one is read as YAML first, which some sentences are not made for.
+    parser.add_argument("texts", nargs="*", help="Sentences to translate.")
     parser.add_argument(
         "--src", type=str, help="Text to translate (.gz is read as is). Default: standard input, -."
     )
@@ -151,16 +152,17 @@ def _given_lines(options: Namespace) -> Sequence[str] | None:
 def _chunks(lines: Sequence[str] | None, *, strict: bool) -> Iterator[Sequence[str]]:
     """Yield as many lines as may wait for one another."""
     if lines is None:
-        return _arriving_lines(sys.stdin.buffer, prompt=sys.stdin.isatty(), strict=strict)
+        read = sys.stdin.buffer.read1  # type: ignore[attr-defined]  # every buffered stream has it
+        return _arriving_lines(read, prompt=sys.stdin.isatty(), strict=strict)
     return (lines[start : start + CHUNK_LINES] for start in range(0, len(lines), CHUNK_LINES))
 
 
-def _arriving_lines(stream: BinaryIO, *, prompt: bool, strict: bool) -> Iterator[list[str]]:
+def _arriving_lines(read: Callable[[int], bytes], *, prompt: bool, strict: bool) -> Iterator[list[str]]:
     """Yield all lines that are there, and wait only when there is none: what is typed is answered at once."""
     waiting: deque[bytes] = deque()
 
     def feed() -> Iterator[bytes]:
-        for lines in _arriving_bytes(stream, prompt=prompt):
+        for lines in _arriving_bytes(read, prompt=prompt):
             waiting.extend(lines)
             while waiting:
                 yield waiting.popleft()
@@ -173,13 +175,13 @@ def _arriving_lines(stream: BinaryIO, *, prompt: bool, strict: bool) -> Iterator
             chunk = []
 
 
-def _arriving_bytes(stream: BinaryIO, *, prompt: bool) -> Iterator[list[bytes]]:
-    """Yield what each read of the system gives, as lines without their ends."""
+def _arriving_bytes(read: Callable[[int], bytes], *, prompt: bool) -> Iterator[list[bytes]]:
+    """Yield what each read gives, which is what has come until then, as lines without their ends."""
     rest = b""
     while True:
         if prompt:
             print("> ", end="", file=sys.stderr, flush=True)
-        data: bytes = stream.read1(CHUNK_BYTES)  # type: ignore[attr-defined]  # every buffered stream has it
+        data = read(CHUNK_BYTES)
         *lines, rest = (rest + data).split(b"\n")
         if lines:
             yield lines

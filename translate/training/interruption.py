@@ -35,8 +35,7 @@ class Signals:
 
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():
-            handlers = {number: signal.getsignal(number) for number in SIGNALS}
-            self._before = {n: handler for n, handler in handlers.items() if handler != signal.SIG_IGN}
+            self._before = {number: signal.getsignal(number) for number in SIGNALS}
         self.listen()
         return self
 
@@ -46,8 +45,8 @@ class Signals:
 
     def listen(self) -> None:
         """Take the signals over, from whoever has done so since."""
-        for number in self._before:
-            signal.signal(number, self._ask)
+        for number, before in self._before.items():
+            signal.signal(number, signal.SIG_IGN if before == signal.SIG_IGN else self._ask)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.received:  # asked twice: whoever is in a hurry is obeyed

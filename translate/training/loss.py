@@ -33,7 +33,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     """Computes the gradients in the forward pass, while a chunk's probabilities are at hand."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, label_smoothing: float
     ) -> tuple[Tensor, Tensor]:
         device = features.device.type
@@ -72,7 +72,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return loss / count, nll
 
     @staticmethod
-    def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         grad_features, grad_weight, grad_bias = ctx.saved_tensors
         scale = grad_loss / ctx.count
         return (grad_features * scale).to(ctx.dtype), grad_weight * scale, grad_bias * scale, None, None

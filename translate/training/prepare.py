@@ -33,7 +33,14 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
         tokenizers = _make_tokenizers(config.tokenizer, train)
         kept_src, kept_tgt = _encode(train, tokenizers, config.data.max_length)
         joint = tokenizers.src is tokenizers.tgt  # given tokenizers may be other than the setting says
-        run.save_config(replace(config, tokenizer=replace(config.tokenizer, joint=joint)))
+        tgt_lang = config.data.tgt_lang or _language_of(config.data.corpus)
+        run.save_config(
+            replace(
+                config,
+                data=replace(config.data, tgt_lang=tgt_lang),
+                tokenizer=replace(config.tokenizer, joint=joint),
+            )
+        )
         run.save_tokenizers(tokenizers)
         run.save_valid(valid)
         IdPairs.write(run.ids_path, kept_src, kept_tgt)
@@ -71,6 +78,10 @@ def read_pairs(data: DataConfig, seed: int) -> tuple[list[Pair], list[Pair]]:
         train, valid = parts["train"], parts["valid"]
         log.info("no validation text given: held out %d pairs", len(valid))
     return train, valid
+
+
+def _language_of(corpus: str | None) -> str | None:
+    return None if corpus is None else load_corpus(corpus).tgt_lang
 
 
 def _without_blank(pairs: Sequence[Pair], which: str) -> list[Pair]:

@@ -72,7 +72,8 @@ class Validation(Callback):
             max_src_length=self.config.data.max_length,
             on_long="truncate",
         )
-        score = self.last_bleu = bleu([translation.text for translation in translations], self.tgt)
+        hypotheses = [translation.text for translation in translations]
+        score = self.last_bleu = bleu(hypotheses, self.tgt, self.config.data.tgt_lang)
         nll = sum(float(total) for total, _ in self._nll) / sum(int(count) for _, count in self._nll)
         if score > self.best_bleu:
             self.best_bleu, self.best_step, self.not_better = score, trainer.global_step, 0
