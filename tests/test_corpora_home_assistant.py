@@ -233,6 +233,7 @@ def test_pip_is_asked_for_exactly_this_wheel():
     assert {"--no-deps", "--ignore-requires-python", "--only-binary=:all:"} <= set(PIP_DOWNLOAD)
 
 
+@pytest.mark.optional
 @pytest.mark.skipif(
     not (DATA / WHEEL).is_file(), reason=f"{WHEEL} is not in data/ (`seq2see corpus home-assistant`)"
 )

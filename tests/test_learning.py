@@ -1,6 +1,6 @@
-"""What a model learns from the synthetic corpus: to translate unseen sentences, and to look at the right words.
+"""What a model learns from the synthetic corpus: to translate, and to look at the right words.
 
-The corpus knows for each word where it comes from, so this is the proof that attention points where it should.
+The corpus knows where each word comes from: the proof that attention points where it should.
 """
 
 import pytest

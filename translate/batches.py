@@ -77,8 +77,8 @@ class IdPairs:
             self.tgt_lengths: Indices = np.asarray(lengths["tgt_length"][:], dtype=np.int64)
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
-                f"{folder}: the training pairs in it are missing or damaged ({error}); restore the folder, or "
-                "train again"
+                f"{folder}: the training pairs in it are missing or damaged ({error}); restore the folder, "
+                "or train again"
             ) from None
 
     def __len__(self) -> int:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,7 @@ class RunDirectory:
 
     # Settings and tokenizers
 
-    @property
+    @cached_property
     def config(self) -> Config:
         """The settings of the run."""
         return load_config(self.config_path)
@@ -96,6 +97,7 @@ class RunDirectory:
     def save_config(self, config: Config) -> None:
         """Write the settings."""
         _write(self.config_path, dump_config(config).encode())
+        self.config = config
 
     def tokenizers(self) -> "Tokenizers":
         """Load the one joint tokenizer, or both."""
@@ -202,8 +204,8 @@ class RunDirectory:
             damaged.append(path)
         if damaged:
             raise InputError(
-                f"{' and '.join(map(str, damaged))}: damaged (not as {self.checksums_path.name} says); restore "
-                "them, or train again with another --out"
+                f"{' and '.join(map(str, damaged))}: damaged (not as {self.checksums_path.name} says); "
+                "restore them, or train again with another --out"
             )
         return None, []
 

@@ -152,7 +152,7 @@ def _given_lines(options: Namespace) -> Sequence[str] | None:
 def _chunks(lines: Sequence[str] | None, *, strict: bool) -> Iterator[Sequence[str]]:
     """Yield as many lines as may wait for one another."""
     if lines is None:
-        read = sys.stdin.buffer.read1  # type: ignore[attr-defined]  # every buffered stream has it
+        read = sys.stdin.buffer.read1  # type: ignore[union-attr]  # every buffered stream has it
         return _arriving_lines(read, prompt=sys.stdin.isatty(), strict=strict)
     return (lines[start : start + CHUNK_LINES] for start in range(0, len(lines), CHUNK_LINES))
 

@@ -25,8 +25,9 @@ The model may hold what its training text holds: the text's licence and its priv
 
 ## Scores
 
-Best validation BLEU {summary["best_bleu"]} at step {summary["best_step"]} of {summary["steps"]}: these weights.
- Test scores, with their sacreBLEU signatures, are in evaluation.json after `seq2see evaluate`.
+Best validation BLEU: {summary["best_bleu"]}, at step {summary["best_step"]} of {summary["steps"]}.
+These are the weights kept. Test scores, with their sacreBLEU signatures, are in evaluation.json after
+`seq2see evaluate`.
 
 {summary["parameters"]:,} parameters; {summary["minutes"]} minutes on {summary["device"]},
 {summary["threads"]} threads, {summary["precision"]}.

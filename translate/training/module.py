@@ -40,7 +40,7 @@ class TrainingModule(pl.LightningModule):
         )
 
     def on_train_start(self) -> None:
-        """Let the learning rate follow the schedule from the first step on: a resumed run may have a new end."""
+        """Let the learning rate follow the schedule from the first step on: a resumed run may end later."""
         scheduler: Any = self.lr_schedulers()
         for group, highest, factor in zip(
             scheduler.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
@@ -57,11 +57,11 @@ class TrainingModule(pl.LightningModule):
         loss, nll = self.loss(batch, self.config.label_smoothing)
         return {"loss": loss, "nll": nll.detach()}
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Negative log-likelihood of the batch's target tokens, and how many there are."""
         _, nll = self.loss(batch, 0.0)
         count = batch.tgt_mask.sum()
-        return nll * count, count
+        return {"nll": nll * count, "tokens": count}
 
     def configure_optimizers(self) -> Any:
         """AdamW (Loshchilov & Hutter 2019); biases and gains are not decayed."""

@@ -108,8 +108,8 @@ def _load_tokenizers(path: Path, joint: bool) -> Tokenizers:
         return Tokenizers(*map(Tokenizer.load, sides))
     if path.is_dir() and not both.is_file():
         raise InputError(
-            f"{path} has neither tokenizer.model nor src.model and tgt.model: needed is a .model file, or a folder "
-            "made by `seq2see tokenizer`"
+            f"{path} has neither tokenizer.model nor src.model and tgt.model: needed is a .model file, or a "
+            "folder made by `seq2see tokenizer`"
         )
     tokenizer = Tokenizer.load(both)
     if not joint:

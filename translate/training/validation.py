@@ -43,7 +43,7 @@ class Validation(Callback):
         self.best_step = 0
         self.last_bleu: float | None = None
         self.not_better = 0  # validations since
-        self._nll: list[tuple[Tensor, Tensor]] = []
+        self._nll: list[dict[str, Tensor]] = []
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Forget the last validation."""
@@ -74,7 +74,7 @@ class Validation(Callback):
         )
         hypotheses = [translation.text for translation in translations]
         score = self.last_bleu = bleu(hypotheses, self.tgt, self.config.data.tgt_lang)
-        nll = sum(float(total) for total, _ in self._nll) / sum(int(count) for _, count in self._nll)
+        nll = sum(float(part["nll"]) for part in self._nll) / sum(int(part["tokens"]) for part in self._nll)
         if score > self.best_bleu:
             self.best_bleu, self.best_step, self.not_better = score, trainer.global_step, 0
             self.run.save_weights(module.model, self.tokenizers)
