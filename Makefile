@@ -8,7 +8,6 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # Flags for the demo, such as DEMO="--help"
 DEMO ?=
-TORCH := $(shell sed -n 's/^ *"\(torch[<>=!~].*\)",/\1/p' pyproject.toml)
 
 .PHONY: help demo test clean
 .DELETE_ON_ERROR:
@@ -36,22 +35,12 @@ $(VENV)/made.stamp:
 	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-# On Linux, PyPI's torch brings gigabytes for NVIDIA's GPUs. Without such a GPU, torch's own index has a small one;
-# if that cannot be reached, the next step takes what pip finds.
-$(VENV)/torch.stamp: $(VENV)/made.stamp pyproject.toml
-	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi > /dev/null; then \
-	  echo "installing torch without CUDA ..."; \
-	  $(INSTALL) --retries 0 --index-url https://download.pytorch.org/whl/cpu "$(TORCH)" 2> /dev/null \
-	    || echo "  not to be had from download.pytorch.org; pip takes it from where it takes the rest"; \
-	fi
-	@touch $@
-
-$(VENV)/demo.stamp: $(VENV)/torch.stamp pyproject.toml
+$(VENV)/demo.stamp: $(VENV)/made.stamp pyproject.toml
 	@echo "installing seq2see and what it needs (a minute or two) ..."
 	@$(INSTALL) -e .
 	@touch $@
 
-$(VENV)/test.stamp: $(VENV)/torch.stamp pyproject.toml
+$(VENV)/test.stamp: $(VENV)/made.stamp pyproject.toml
 	@echo "installing seq2see, what it needs, and what its tests need (a minute or two) ..."
 	@$(INSTALL) -e ".[dev]"
 	@touch $@ $(VENV)/demo.stamp

@@ -37,6 +37,9 @@ class DataConfig:
     batch_tokens: int = 4096
     """Slots of a batch, source and target together, padding included."""
 
+    def __post_init__(self) -> None:
+        _at_least(self, "data", valid_size=1, max_length=1, batch_tokens=1)
+
 
 @dataclass(frozen=True)
 class TokenizerConfig:
@@ -161,9 +164,7 @@ class SearchConfig:
     """No sequence of so many pieces occurs twice (0: repetition is allowed; Paulus et al. 2018)."""
 
     def __post_init__(self) -> None:
-        for name, least in (("beam_size", 1), ("n_best", 1), ("min_length", 0), ("no_repeat_ngram", 0)):
-            if getattr(self, name) < least:
-                raise UsageError(f"search.{name} is {getattr(self, name)}: it must be at least {least}")
+        _at_least(self, "search", beam_size=1, n_best=1, min_length=0, no_repeat_ngram=0)
         if self.n_best > self.beam_size:
             raise UsageError(f"search.n_best is {self.n_best}, more than search.beam_size {self.beam_size}")
 
@@ -212,6 +213,16 @@ class TrainingConfig:
     threads: int = 0
     """Processor threads (0: one per core)."""
 
+    def __post_init__(self) -> None:
+        _at_least(self, "training", max_steps=1, accumulate=1, validate_every=1, valid_beam_size=1)
+        _at_least(self, "training", max_minutes=0, warmup_steps=0, weight_decay=0, clip_norm=0, patience=0)
+        _at_least(self, "training", learning_rate=0, checkpoint_every=0, seed=0, threads=0)
+        for name in ("label_smoothing", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(
+                    f"training.{name} is {getattr(self, name)}: it must be at least 0 and below 1"
+                )
+
 
 @dataclass(frozen=True)
 class Config:
@@ -246,6 +257,13 @@ ALIASES = {
     "threads": "training.threads",
     "precision": "training.precision",
 }
+
+
+def _at_least(config: object, group: str, **least: int) -> None:
+    for name, limit in least.items():
+        value = getattr(config, name)
+        if not value >= limit:  # so that NaN is refused too
+            raise UsageError(f"{group}.{name} is {value}: it must be at least {limit}")
 
 
 def check_model(model: ModelConfig) -> None:
