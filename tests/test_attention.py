@@ -336,6 +336,8 @@ def test_the_memory_of_some_rows_gives_their_contexts(score):
 @pytest.mark.parametrize("score", SCORES)
 def test_nothing_is_kept_between_calls(score):
     module = build(score, 2, coverage=score == "additive")
+    if score == "additive":
+        draw_coverage_weight(module)
     attributes = {name: dict(vars(part)) for name, part in module.named_modules()}
     weights = {name: weight.clone() for name, weight in module.state_dict().items()}
     query, values, mask = torch.randn(2, 3, SIZE), torch.randn(2, 5, SIZE), lengths_mask([5, 3], 5)
@@ -344,6 +346,8 @@ def test_nothing_is_kept_between_calls(score):
     memory = module.prepare(values, mask)
     kept = [tensor.clone() for tensor in memory]
     first = module(query, memory)
+    if score == "additive":
+        module(query, memory, torch.rand(2, 2, 5))
     module(torch.randn(1, 1, SIZE), module.prepare(torch.randn(1, 7, SIZE), lengths_mask([7], 7)))
     module.context(query, memory)
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from translate.batches import Batch, BatchLoader, IdPairs, collate, plan_batches
+from translate.errors import InputError
 from translate.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=1, max_size=60)
@@ -162,6 +163,24 @@ def test_pairs_stay_on_disk(tmp_path):
     pairs = IdPairs(tmp_path / "ids")
     assert pairs.batch(np.array([999])).src.shape == (1, 501)
     assert pa.total_allocated_bytes() - before < 100_000  # of four million bytes of ids or more
+
+
+def test_a_missing_folder_is_refused_by_name(tmp_path):
+    with pytest.raises(InputError, match=r"ids: the training pairs in it are missing or damaged \(.*restore"):
+        IdPairs(tmp_path / "ids")
+
+
+@pytest.mark.parametrize("name", ["state.json", "dataset_info.json", "data-00000-of-00001.arrow"])
+@pytest.mark.parametrize("what", ["cut", "gone"])
+def test_a_damaged_folder_is_refused_by_name(tmp_path, name, what):
+    IdPairs.write(tmp_path / "ids", [[5, 6], [7]], [[8], [9, 4, 5]])
+    path = tmp_path / "ids" / name
+    if what == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    with pytest.raises(InputError, match=r"ids: the training pairs in it are missing or damaged"):
+        IdPairs(tmp_path / "ids")
 
 
 # The loader.

@@ -11,10 +11,12 @@ from translate.config import (
     ALIASES,
     AttentionConfig,
     Config,
+    DataConfig,
     DecoderConfig,
     EncoderConfig,
     ModelConfig,
     SearchConfig,
+    TrainingConfig,
 )
 from translate.errors import UsageError
 from translate.model import build_model
@@ -171,18 +173,38 @@ def test_what_a_part_does_not_use_is_not_checked():
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("group", "name", "least"),
     [
-        ({"beam_size": 0}, "search.beam_size is 0: it must be at least 1"),
-        ({"n_best": 0}, "search.n_best is 0: it must be at least 1"),
-        ({"min_length": -1}, "search.min_length is -1: it must be at least 0"),
-        ({"no_repeat_ngram": -1}, "search.no_repeat_ngram is -1: it must be at least 0"),
-        ({"beam_size": 2, "n_best": 3}, "search.n_best is 3, more than search.beam_size 2"),
+        *(("data", name, 1) for name in ("valid_size", "max_length", "batch_tokens")),
+        *(("search", name, 1) for name in ("beam_size", "n_best")),
+        *(("search", name, 0) for name in ("min_length", "no_repeat_ngram")),
+        *(("training", name, 1) for name in ("max_steps", "accumulate", "validate_every", "valid_beam_size")),
+        *(("training", name, 0) for name in ("max_minutes", "warmup_steps", "weight_decay", "clip_norm")),
+        *(("training", name, 0) for name in ("patience", "learning_rate", "checkpoint_every", "seed")),
+        ("training", "threads", 0),
     ],
 )
-def test_a_search_that_makes_no_sense_is_refused(settings, message):
+def test_a_number_below_the_least_is_refused(group, name, least):
+    settings_type = {"data": DataConfig, "search": SearchConfig, "training": TrainingConfig}[group]
+    for value in (least - 1, float("nan")):
+        message = f"{group}.{name} is {value}: it must be at least {least}"
+        with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+            settings_type(**{name: value})
+    settings_type(**{name: least})
+
+
+@pytest.mark.parametrize("name", ["label_smoothing", "ema_decay"])
+@pytest.mark.parametrize("value", [-0.1, 1.0, float("nan")])
+def test_a_share_is_at_least_0_and_below_1(name, value):
+    message = f"training.{name} is {value}: it must be at least 0 and below 1"
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
-        SearchConfig(**settings)
+        TrainingConfig(**{name: value})
+    TrainingConfig(**{name: 0.0})
+
+
+def test_no_more_translations_than_hypotheses_can_be_asked_for():
+    with pytest.raises(UsageError, match=r"^search\.n_best is 3, more than search\.beam_size 2$"):
+        SearchConfig(beam_size=2, n_best=3)
 
 
 def fields_of(config, prefix=""):
