@@ -186,11 +186,12 @@ def test_what_a_part_does_not_use_is_not_checked():
 )
 def test_a_number_below_the_least_is_refused(group, name, least):
     settings_type = {"data": DataConfig, "search": SearchConfig, "training": TrainingConfig}[group]
-    for value in (least - 1, float("nan")):
+    number = type(getattr(settings_type(), name))
+    for value in (number(least - 1), float("nan"))[: 2 if number is float else 1]:
         message = f"{group}.{name} is {value}: it must be at least {least}"
         with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
             settings_type(**{name: value})
-    settings_type(**{name: least})
+    assert getattr(settings_type(**{name: number(least)}), name) == least
 
 
 @pytest.mark.parametrize("name", ["label_smoothing", "ema_decay"])

@@ -62,6 +62,16 @@ def run(tmp_path_factory):
     return str(tiny_run(tmp_path_factory.mktemp("nasty"), search=search, max_length=64))
 
 
+def first_invalid_byte(lines):
+    """Its line and its place there, both counted from 1."""
+    for number, line in enumerate(lines, start=1):
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            return number, error.start + 1
+    raise AssertionError("all lines are UTF-8")
+
+
 def translate(run, path, *arguments):
     assert main(["translate", run, "--src", str(path), "--threads", "1", *map(str, arguments)]) == 0
 
@@ -70,16 +80,16 @@ def test_two_thousand_nasty_lines_become_as_many_in_order_for_any_batch_size(run
     lines = nasty_lines()
     source = tmp_path / "nasty.txt"
     source.write_bytes(b"\n".join(lines))
+    line, byte = first_invalid_byte(lines)
     outputs = []
     for batch_tokens in (1000, 10_000):
         translate(run, source, "--batch-tokens", batch_tokens)
         out, err = capfd.readouterr()
         outputs.append(out)
         invalid, *long = err.splitlines()
-        assert "nasty.txt: line 38, byte 1 (0xff) is not valid UTF-8" in invalid
+        assert f"nasty.txt: line {line}, byte {byte} (0x" in invalid
         assert sum("line 701 (" in message for message in long) == 1
         assert sum("line 1401 (" in message for message in long) == 1
-    print(sum(a != b for a, b in zip(outputs[0].split("\n"), outputs[1].split("\n"))))
     assert outputs[0] == outputs[1]
     translated = outputs[0].split("\n")
     assert translated.pop() == ""
@@ -87,3 +97,14 @@ def test_two_thousand_nasty_lines_become_as_many_in_order_for_any_batch_size(run
     for line, text in zip(lines, translated, strict=True):
         if not line.decode(errors="replace").strip("\ufeff").strip():
             assert text == ""
+
+
+def test_strictly_read_nasty_lines_are_refused(run, tmp_path, capfd):
+    lines = nasty_lines()
+    source = tmp_path / "nasty.txt"
+    source.write_bytes(b"\n".join(lines))
+    assert main(["translate", run, "--src", str(source), "--strict"]) == 3
+    out, err = capfd.readouterr()
+    assert out == ""
+    line, byte = first_invalid_byte(lines)
+    assert f"nasty.txt: line {line}, byte {byte} (0x" in err

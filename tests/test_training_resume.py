@@ -231,8 +231,8 @@ def test_a_run_goes_on_to_a_higher_number_of_steps(tmp_path):
     settings = {"schedule": "inverse_sqrt", "validate_every": 5}
     whole = train(tiny_config(tmp_path, **settings, max_steps=9), tmp_path / "whole")
     run = train(tiny_config(tmp_path, **settings, max_steps=7), tmp_path / "run")
-    resume(run.path, max_steps=9)
-    assert run.config.training.max_steps == 9
+    run = resume(run.path, max_steps=9)
+    assert RunDirectory.open(run.path).config.training.max_steps == 9
     assert [row["step"] for row in run.read_metrics()] == ["5", "7", "9"]
     assert run.read_json(run.summary_path)["steps"] == 9
     for key in ("state_dict", "current_model_state", "averaging_state", "optimizer_states"):

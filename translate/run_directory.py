@@ -91,7 +91,7 @@ class RunDirectory:
 
     @cached_property
     def config(self) -> Config:
-        """The settings of the run."""
+        """The settings of the run, read once."""
         return load_config(self.config_path)
 
     def save_config(self, config: Config) -> None:
