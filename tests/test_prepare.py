@@ -61,7 +61,9 @@ def test_a_run_from_files_holds_all_that_training_needs(config, tmp_path):
     assert run.config == config
     assert training_texts(run) == PAIRS
     assert run.read_valid() == tuple(map(list, zip(*VALID, strict=True)))
-    tokenizer = Tokenizer.train([text for side in zip(*PAIRS, strict=True) for text in side], config.tokenizer)
+    tokenizer = Tokenizer.train(
+        [text for side in zip(*PAIRS, strict=True) for text in side], config.tokenizer
+    )
     assert [tokenizer.sha256] * 2 == [side.sha256 for side in run.tokenizers()]
     about = run.read_json(run.data_path)
     assert about["from"] == f"{config.data.src} and {config.data.tgt}"
@@ -72,9 +74,7 @@ def test_packed_files_make_the_same_run(config, tmp_path):
     for name in ("src", "tgt"):
         content = (tmp_path / f"train.{name}").read_bytes()
         (tmp_path / f"packed.{name}.gz").write_bytes(gzip.compress(content))
-    packed = with_data(
-        config, src=str(tmp_path / "packed.src.gz"), tgt=str(tmp_path / "packed.tgt.gz")
-    )
+    packed = with_data(config, src=str(tmp_path / "packed.src.gz"), tgt=str(tmp_path / "packed.tgt.gz"))
     one, other = prepare_run(config, tmp_path / "one"), prepare_run(packed, tmp_path / "other")
     about = [run.read_json(run.data_path) | {"from": ""} for run in (one, other)]
     assert about[0] == about[1]
