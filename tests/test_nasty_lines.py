@@ -53,6 +53,7 @@ def nasty_lines():
                 )
     lines[700] = b" ".join(draw.choice(SENTENCES).split()[0].encode() for _ in range(5000))
     lines[1400] = bytes(draw.choice(b"abcdefghij") for _ in range(20_000))
+    lines[-1] = b"Hund"  # without its end, a blank one would be none
     return lines
 
 
