@@ -1,6 +1,7 @@
 """What holds for every test: seeded, on one thread, and under CI not skipped."""
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -12,6 +13,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "optional: may be skipped even under CI=true, for want of what CI has not"
     )
     torch.set_num_threads(1)  # tensors of size 2 to 9 are slower on more
+    # A shell's background ignores Ctrl-C, which some tests send.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -178,7 +178,7 @@ def test_text_that_is_no_utf8_is_refused_with_its_line(config, tmp_path):
 
 def test_too_few_pairs_to_hold_some_out_are_an_error(config, tmp_path):
     write_pairs(tmp_path, "train", PAIRS[:1])
-    with pytest.raises(InputError, match="1 pairs .* are too few for the parts"):
+    with pytest.raises(InputError, match=r"1 pairs .* are too few for the parts"):
         read_pairs(with_data(config, valid_src=None, valid_tgt=None).data, seed=1)
 
 
@@ -233,7 +233,7 @@ def test_a_trained_tokenizer_is_used_as_it_is(name, config, folder, tmp_path):
 
 @pytest.mark.parametrize("joint", [True, False])
 def test_two_trained_tokenizers_are_used_as_they_are(joint, config, folder, tmp_path):
-    """With the default `joint` too, when there is no tokenizer for both languages; the run's config says so."""
+    """With the default `joint` too, when there is no joint tokenizer; the run's config says so."""
     if joint:
         (folder / "tokenizer.model").unlink()
     config = with_tokenizer(config, path=str(folder), joint=joint)

@@ -112,7 +112,7 @@ def test_the_summary_and_the_card_say_what_was_trained(run):
     assert summary["parameters"] == sum(p.numel() for p in run.load_model().parameters())
     assert (summary["steps"], summary["device"], summary["precision"]) == (10, "cpu", "float32")
     assert f"{summary['best_bleu']:.2f}" == rows[-1]["best_bleu"]
-    card = run.card_path.read_text(encoding="utf-8")
+    card = " ".join(run.card_path.read_text(encoding="utf-8").split())
     assert "Trained on 40 of 40 sentence pairs" in card
     assert run.read_json(run.data_path)["train_sha256"] in card
     assert f"Best validation BLEU {summary['best_bleu']} at step {summary['best_step']} of 10" in card
@@ -152,7 +152,7 @@ def test_the_weights_that_are_kept_have_the_score_and_the_loss_that_were_logged(
     for src_text, tgt_text in zip(src, tgt, strict=True):  # not smoothed, each target piece counting alike
         batch = collate([tokenizers.src.encode(src_text)], [tokenizers.tgt.encode(tgt_text)])
         log_probs = model(batch.src, batch.src_mask, batch.tgt_in).log_softmax(dim=-1)
-        total -= float(log_probs.gather(2, batch.tgt_out[..., None]).sum())
+        total -= log_probs.gather(2, batch.tgt_out[..., None]).sum().item()
         count += batch.tgt_out.numel()
     assert float(row["valid_nll"]) == pytest.approx(total / count, abs=1e-3)
 

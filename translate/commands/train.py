@@ -3,6 +3,7 @@
 from jsonargparse import Namespace
 
 from translate.arguments import Parser
+from translate.config import ALIASES
 from translate.config_files import read_config
 from translate.errors import UsageError
 
@@ -31,11 +32,13 @@ def run(options: Namespace) -> None:
 
         train(config, options.out)
         return
-    others = [name for name in options.given if name != STEPS]
-    if options.out is not None or others:
+    flags = {setting: f"--{name}".replace("_", "-") for name, setting in ALIASES.items()}
+    others = ["--out"] if options.out is not None else []
+    others += [flags.get(name, f"--{name}") for name in options.given if name != STEPS]
+    if others:
         raise UsageError(
             f"--resume takes all settings from {options.resume}: beside it only --max-steps can be given, "
-            f"got {', '.join(others or ['--out'])}"
+            f"got {', '.join(others)}"
         )
     from translate.training.trainer import resume
 

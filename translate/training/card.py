@@ -25,7 +25,7 @@ The model may hold what its training text holds: the text's licence and its priv
 
 ## Scores
 
-Best validation BLEU: {summary["best_bleu"]}, at step {summary["best_step"]} of {summary["steps"]}.
+Best validation BLEU {summary["best_bleu"]} at step {summary["best_step"]} of {summary["steps"]}.
 These are the weights kept. Test scores, with their sacreBLEU signatures, are in evaluation.json after
 `seq2see evaluate`.
 
