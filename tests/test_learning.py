@@ -3,21 +3,14 @@
 The corpus knows where each word comes from: the proof that attention points where it should.
 """
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from translate.alignment.extract import align_pairs, choose_attention
 from translate.alignment.words import at_level
-from translate.config import (
-    AttentionConfig,
-    Config,
-    DataConfig,
-    DecoderConfig,
-    EncoderConfig,
-    ModelConfig,
-    SearchConfig,
-    TokenizerConfig,
-    TrainingConfig,
-)
+from translate.config_files import load_config
 from translate.corpora import write_corpus
 from translate.corpora.synthetic import make_synthetic
 from translate.evaluation import bleu
@@ -34,27 +27,11 @@ def corpus():
 def translator(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("learning")
     write_corpus(corpus, folder / "corpus")
-    config = Config(
-        data=DataConfig(corpus=str(folder / "corpus"), batch_tokens=1024),
-        tokenizer=TokenizerConfig(algorithm="bpe", vocab_size=4000),
-        model=ModelConfig(
-            embedding_size=128,
-            dropout=0.05,
-            encoder=EncoderConfig(size=128),
-            attention=AttentionConfig(score="additive", size=128),
-            decoder=DecoderConfig(size=256, layers=2, feeding="parallel"),
-        ),
-        training=TrainingConfig(
-            max_steps=1500,
-            learning_rate=4e-3,
-            warmup_steps=100,
-            label_smoothing=0.0,
-            ema_decay=0.99,
-            validate_every=750,
-            precision="float32",
-            threads=1,
-        ),
-        search=SearchConfig(beam_size=1),
+    config = load_config(Path(__file__).parents[1] / "configs/synthetic.yaml")
+    config = replace(
+        config,
+        data=replace(config.data, corpus=str(folder / "corpus")),
+        training=replace(config.training, precision="float32", threads=1),
     )
     train(config, folder / "run")
     return Translator(folder / "run")
