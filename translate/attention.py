@@ -118,6 +118,10 @@ class Attention(nn.Module):
         if output_size is not None:
             self.project_value = nn.Linear(memory_size, output_size, bias=False)
             self.join = nn.Linear(output_size, output_size, bias=False)
+        self.project(query_size, memory_size, size)
+
+    def project(self, query_size: int, memory_size: int, size: int) -> None:
+        """Build what the score needs of query and key projections, and its own weights; none by default."""
 
     def prepare(self, values: Float[Tensor, "B S M"], mask: Bool[Tensor, "B S"]) -> Memory:
         """Project a source once, for every query to come."""
@@ -183,10 +187,13 @@ class AdditiveAttention(Attention):
         coverage: bool = False,
     ) -> None:
         super().__init__(query_size, memory_size, size, heads, normalizer, output_size)
+        self.project_coverage = nn.Parameter(torch.zeros(heads, size // heads)) if coverage else None
+
+    def project(self, query_size: int, memory_size: int, size: int) -> None:
+        """Build the projections."""
         self.project_query = nn.Linear(query_size, size, bias=False)
         self.project_key = nn.Linear(memory_size, size, bias=False)
-        self.energy = _energy(heads, size // heads)
-        self.project_coverage = nn.Parameter(torch.zeros(heads, size // heads)) if coverage else None
+        self.energy = _energy(self.heads, size)
 
     def score(
         self, queries: Float[Tensor, "B N T A"], keys: Float[Tensor, "B N S A"]
@@ -206,20 +213,12 @@ class AdditiveAttention(Attention):
 class SymmetricAttention(Attention):
     """vᵀ tanh(W q + W k): additive with one W, so query and key can be exchanged; needs H = M."""
 
-    def __init__(
-        self,
-        query_size: int,
-        memory_size: int,
-        size: int,
-        heads: int = 1,
-        normalizer: Normalizer = "softmax",
-        output_size: int | None = None,
-    ) -> None:
-        super().__init__(query_size, memory_size, size, heads, normalizer, output_size)
+    def project(self, query_size: int, memory_size: int, size: int) -> None:
+        """Build the projections."""
         _check_equal("symmetric", query_size, memory_size)
         self.project_query = nn.Linear(query_size, size, bias=False)
         self.project_key = self.project_query
-        self.energy = _energy(heads, size // heads)
+        self.energy = _energy(self.heads, size)
 
     def score(
         self, queries: Float[Tensor, "B N T A"], keys: Float[Tensor, "B N S A"]
@@ -231,16 +230,8 @@ class SymmetricAttention(Attention):
 class DotAttention(Attention):
     """qᵀ k, nothing projected (Luong et al. 2015, equation 8, "dot"); needs H = M."""
 
-    def __init__(
-        self,
-        query_size: int,
-        memory_size: int,
-        size: int,
-        heads: int = 1,
-        normalizer: Normalizer = "softmax",
-        output_size: int | None = None,
-    ) -> None:
-        super().__init__(query_size, memory_size, size, heads, normalizer, output_size)
+    def project(self, query_size: int, memory_size: int, size: int) -> None:
+        """Build the projections."""
         _check_equal("dot", query_size, memory_size)
 
     def score(
@@ -253,16 +244,8 @@ class DotAttention(Attention):
 class GeneralAttention(Attention):
     """qᵀ W k (Luong et al. 2015, equation 8, "general")."""
 
-    def __init__(
-        self,
-        query_size: int,
-        memory_size: int,
-        size: int,
-        heads: int = 1,
-        normalizer: Normalizer = "softmax",
-        output_size: int | None = None,
-    ) -> None:
-        super().__init__(query_size, memory_size, size, heads, normalizer, output_size)
+    def project(self, query_size: int, memory_size: int, size: int) -> None:
+        """Build the projections."""
         self.project_key = nn.Linear(memory_size, query_size, bias=False)
 
     def score(
@@ -275,16 +258,8 @@ class GeneralAttention(Attention):
 class ScaledDotAttention(Attention):
     """(W_q q)ᵀ (W_k k) / √d, d the units of a head (Vaswani et al. 2017, equation 1)."""
 
-    def __init__(
-        self,
-        query_size: int,
-        memory_size: int,
-        size: int,
-        heads: int = 1,
-        normalizer: Normalizer = "softmax",
-        output_size: int | None = None,
-    ) -> None:
-        super().__init__(query_size, memory_size, size, heads, normalizer, output_size)
+    def project(self, query_size: int, memory_size: int, size: int) -> None:
+        """Build the projections."""
         self.project_query = nn.Linear(query_size, size, bias=False)
         self.project_key = nn.Linear(memory_size, size, bias=False)
 
@@ -363,9 +338,9 @@ def _additive_score(
 
 
 def _energy(heads: int, size: int) -> nn.Parameter:
-    """The v of each head, drawn as nn.Linear draws its weights."""
-    bound = 1 / math.sqrt(size)
-    return nn.Parameter(torch.empty(heads, size).uniform_(-bound, bound))
+    """The v of each head, its part of `size` units, drawn as nn.Linear draws its weights."""
+    bound = 1 / math.sqrt(size // heads)
+    return nn.Parameter(torch.empty(heads, size // heads).uniform_(-bound, bound))
 
 
 def _check_equal(score: str, query_size: int, memory_size: int) -> None:

@@ -107,7 +107,35 @@ class Readout(nn.Module):
         return self.dropout(self.project(joined).tanh())  # type: ignore[no-any-return]
 
 
-class InputFeedingDecoder(nn.Module):
+class RecurrentDecoder(nn.Module):
+    """What recurrent decoders share; a subclass says how `_run` reads one or many pieces."""
+
+    def step(
+        self, embedded: Float[Tensor, "R E"], state: RecurrentState
+    ) -> tuple[Float[Tensor, "R E"], RecurrentState]:
+        """Advance each row by one piece."""
+        features, _, state = self._run(embedded[:, None], state)
+        return features[:, 0], state
+
+    def forward(
+        self, embedded: Float[Tensor, "B T E"], state: RecurrentState
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B 1 N T S"]]:
+        """Return the features of every position, and the weights of the one attention."""
+        features, weights, _ = self._run(embedded, state)
+        return features, weights[:, None]
+
+    def features(self, embedded: Float[Tensor, "B T E"], state: RecurrentState) -> Float[Tensor, "B T E"]:
+        """Return the features only (the weights come for nothing)."""
+        return self._run(embedded, state)[0]
+
+    def _run(
+        self, embedded: Float[Tensor, "B T E"], state: RecurrentState
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B N T S"], RecurrentState]:
+        """Return features, weights, and the state after the last piece."""
+        raise NotImplementedError
+
+
+class InputFeedingDecoder(RecurrentDecoder):
     """Bahdanau's decoder: the last state asks, and its context enters with the token (2015, A.2.2).
 
         context_t = attention(s_{t-1})     s_t = GRU([y_{t-1}; context_t], s_{t-1})
@@ -145,24 +173,6 @@ class InputFeedingDecoder(nn.Module):
         shape = (values.shape[0], self.attention.heads, values.shape[1])
         coverage = torch.zeros(shape, device=values.device) if self.coverage else None
         return RecurrentState(hidden, cell, coverage, memory)
-
-    def step(
-        self, embedded: Float[Tensor, "R E"], state: RecurrentState
-    ) -> tuple[Float[Tensor, "R E"], RecurrentState]:
-        """Advance each row by one piece."""
-        features, _, state = self._run(embedded[:, None], state)
-        return features[:, 0], state
-
-    def forward(
-        self, embedded: Float[Tensor, "B T E"], state: RecurrentState
-    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B 1 N T S"]]:
-        """Return the features of every position, and the weights of the one attention."""
-        features, weights, _ = self._run(embedded, state)
-        return features, weights[:, None]
-
-    def features(self, embedded: Float[Tensor, "B T E"], state: RecurrentState) -> Float[Tensor, "B T E"]:
-        """Return the features only (here the weights come for nothing)."""
-        return self._run(embedded, state)[0]
 
     def _run(
         self, embedded: Float[Tensor, "B T E"], state: RecurrentState
@@ -202,7 +212,7 @@ class InputFeedingDecoder(nn.Module):
         return context, weight, state
 
 
-class ParallelDecoder(nn.Module):
+class ParallelDecoder(RecurrentDecoder):
     """A recurrent decoder without a loop: the first layer's outputs ask, the next layer gets the contexts.
 
     No context is fed back to where it was asked from (Wu et al. 2016, section 3.1, have this shape), so
@@ -233,24 +243,6 @@ class ParallelDecoder(nn.Module):
         """Prepare the memory and the first state."""
         hidden, cell = self.initial(values, mask)
         return RecurrentState(hidden, cell, None, self.attention.prepare(values, mask))
-
-    def step(
-        self, embedded: Float[Tensor, "R E"], state: RecurrentState
-    ) -> tuple[Float[Tensor, "R E"], RecurrentState]:
-        """Advance each row by one piece."""
-        features, _, state = self._run(embedded[:, None], state)
-        return features[:, 0], state
-
-    def forward(
-        self, embedded: Float[Tensor, "B T E"], state: RecurrentState
-    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B 1 N T S"]]:
-        """Return the features of every position, and the weights of the one attention."""
-        features, weights, _ = self._run(embedded, state)
-        return features, weights[:, None]
-
-    def features(self, embedded: Float[Tensor, "B T E"], state: RecurrentState) -> Float[Tensor, "B T E"]:
-        """Return the features only."""
-        return self._run(embedded, state)[0]
 
     def _run(
         self, embedded: Float[Tensor, "B T E"], state: RecurrentState
