@@ -134,7 +134,7 @@ def test_licence_citation_and_languages_are_stated(data_dir):
     corpus = make(data_dir, "de", "en")
     assert (corpus.licence, corpus.src_lang, corpus.tgt_lang) == ("Apache-2.0", "de", "en")
     assert "Home Assistant 2026.2.3" in corpus.citation
-    assert corpus.url == "https://pypi.org/project/homeassistant/2026.2.3/"
+    assert corpus.url == "https://www.home-assistant.io"
 
 
 def test_an_unknown_language_names_the_likely_one_and_all(data_dir):

@@ -48,12 +48,10 @@ def test_what_only_developers_need_is_not_needed(monkeypatch):
     assert doctor.requirements() == ["torch>=2"]
 
 
-def test_a_processor_without_fast_bfloat16_is_told_what_to_expect(capsys):
+def test_what_training_takes_by_default_is_told(capsys):
     plain = Facts(system="Linux", cores=2, cpu_bf16=False, cuda=False, cuda_bf16=False, mps=False)
     doctor.show_compute(plain)
-    out = capsys.readouterr().out
-    assert "by default on cpu in float32" in out
-    assert "expect about half the speed" in out
+    assert "by default on cpu in float32" in capsys.readouterr().out
 
 
 def test_mps_is_listed(capsys):

@@ -16,7 +16,7 @@ from jsonargparse import ArgumentParser, Namespace
 import translate
 from translate.platforms import Facts, choose_plan, count_cores, cpu_features, gather_facts
 
-PLACES = {"hub": "https://huggingface.co", "packages": "https://pypi.org"}  # where corpora come from
+PLACES = {"hub": "https://huggingface.co"}  # where corpora come from
 GIBIBYTE = 2**30
 # Trainings of this size took other programs 1 to 2 GiB. A run directory keeps two checkpoints, each with the
 # weights, their average and the optimiser's two moments.
@@ -118,8 +118,6 @@ def show_compute(facts: Facts) -> None:
     show("cores", f"{count_cores()}; torch uses {torch.get_num_threads()} threads")
     show("processor", f"{platform.machine()}, {', '.join(features) or 'no feature known to matter'}")
     show("training", f"by default on {plan.device} in {plan.precision}: {plan.why}")
-    if plan.device == "cpu" and plan.precision == "float32":
-        show("", "expect about half the speed of a processor with fast bfloat16 (AMD Zen 5, Intel with AMX)")
 
 
 def show_space() -> None:

@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 VERSION = "2026.2.3"
 WHEEL = f"homeassistant-{VERSION}-py3-none-any.whl"
 SHA256 = "8167820cac4b8defe895fd2c36ac23402a445d1fe6028e8cde24caabb935282c"
-URL = f"https://pypi.org/project/homeassistant/{VERSION}/"
+URL = "https://www.home-assistant.io"  # the texts are in its wheel, on PyPI
 LICENCE = "Apache-2.0"
-CITATION = f"Interface texts of Home Assistant {VERSION}, by its authors and translators, https://www.home-assistant.io"
+CITATION = f"Interface texts of Home Assistant {VERSION}, by its authors and translators"
 
 # The wheel wants a newer Python than ours and many other wheels; of it we only read texts.
 PIP_DOWNLOAD = (
