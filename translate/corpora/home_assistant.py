@@ -177,7 +177,7 @@ def _sha256(path: Path) -> str:
 def _how_to_get(wheel: Path, reason: str) -> str:
     return (
         f"cannot download {wheel.name}: {reason}. pip and a way to PyPI are needed, or the file itself: "
-        f"get it from {URL}#files and put it into {wheel.parent}"
+        f"download it from PyPI elsewhere and put it into {wheel.parent}"
     )
 
 
