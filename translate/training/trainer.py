@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
@@ -236,6 +237,6 @@ def _finish(run: RunDirectory, plan: Plan, state: Mapping[str, Any], parameters:
 
 def _ignore_known_warnings() -> None:
     """Lightning's own use of torch, and its advice on loaders that are not ours."""
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+    warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
+    warnings.filterwarnings("ignore", ".*does not have many workers", PossibleUserWarning)
+    warnings.filterwarnings("ignore", "GPU available but not used", PossibleUserWarning)
