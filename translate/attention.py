@@ -10,8 +10,8 @@ project and score:
 
     additive     vᵀ tanh(W_q q + W_k k)        Bahdanau et al. 2015, appendix A.1.2
     symmetric    vᵀ tanh(W q + W k)            the same with one W, so that f(x, y) = f(y, x)
-    dot          qᵀ k                          Luong et al. 2015, equation 8
-    general      qᵀ W k                        Luong et al. 2015, equation 8
+    dot          qᵀ k                          Luong et al. 2015, section 3.1
+    general      qᵀ W k                        Luong et al. 2015, section 3.1
     scaled_dot   (W_q q)ᵀ (W_k k) / √d         Vaswani et al. 2017, equation 1
 
 An attention holds no state: `prepare` projects a source once and returns a Memory, which is then
@@ -173,7 +173,7 @@ class AdditiveAttention(Attention):
     """vᵀ tanh(W_q q + W_k k), Bahdanau et al. (2015), appendix A.1.2.
 
     With coverage, vᵀ tanh(W_q q + W_k k + W_c c), where c is the sum of the position's weights so far
-    (Tu et al. 2016, equation 6, with the sum of the weights as linguistic coverage, fertility one).
+    (Tu et al. 2016, with the sum of the weights as linguistic coverage, fertility one).
     """
 
     def __init__(
@@ -228,7 +228,7 @@ class SymmetricAttention(Attention):
 
 
 class DotAttention(Attention):
-    """qᵀ k, nothing projected (Luong et al. 2015, equation 8, "dot"); needs H = M."""
+    """qᵀ k, nothing projected (Luong et al. 2015, section 3.1, "dot"); needs H = M."""
 
     def project(self, query_size: int, memory_size: int, size: int) -> None:
         """Build the projections."""
@@ -242,7 +242,7 @@ class DotAttention(Attention):
 
 
 class GeneralAttention(Attention):
-    """qᵀ W k (Luong et al. 2015, equation 8, "general")."""
+    """qᵀ W k (Luong et al. 2015, section 3.1, "general")."""
 
     def project(self, query_size: int, memory_size: int, size: int) -> None:
         """Build the projections."""

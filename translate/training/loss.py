@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 CHUNK = 512  # tokens: large enough for full matrix products, small enough for their scores to stay in cache
 
@@ -72,6 +73,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return loss / count, nll
 
     @staticmethod
+    @once_differentiable  # the gradients are constants by now
     def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         grad_features, grad_weight, grad_bias = ctx.saved_tensors
         scale = grad_loss / ctx.count
