@@ -23,6 +23,7 @@ from translate.evaluation import bleu
 from translate.platforms import Facts
 from translate.run_directory import RunDirectory
 from translate.training.clock import Clock
+from translate.training.loss import batch_loss
 from translate.training.module import TrainingModule
 from translate.training.prepare import prepare_run
 from translate.training.schedule import learning_rate_factor
@@ -197,7 +198,7 @@ def test_a_step_takes_the_mean_gradient_of_its_batches_at_the_schedules_rate(tmp
         )
         optimizer.zero_grad()
         for batch in batches[2 * step : 2 * step + 2]:
-            loss, _ = module.loss(batch, 0.1)
+            loss, _ = batch_loss(module.model, batch, 0.1)
             (loss / 2).backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), 0.5)
         optimizer.step()

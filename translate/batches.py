@@ -35,6 +35,19 @@ def collate(src: Sequence[Sequence[int]], tgt: Sequence[Sequence[int]]) -> Batch
     return Batch(src_ids, src_mask, tgt_in, tgt_out, tgt_mask)
 
 
+def deal(batch: Batch, count: int) -> list[tuple[Batch, float]]:
+    """Deal a batch's rows out like cards, into parts of like lengths, at most `count` and none empty.
+
+    Returns:
+        Each part, with its share of the target tokens.
+    """
+    count = min(count, len(batch.src))
+    if count == 1:
+        return [(batch, 1.0)]
+    parts = [Batch(*(tensor[number::count] for tensor in batch)) for number in range(count)]
+    return [(part, float(part.tgt_mask.sum() / batch.tgt_mask.sum())) for part in parts]
+
+
 def plan_batches(
     src_lengths: Indices, tgt_lengths: Indices, batch_tokens: int, random: np.random.Generator
 ) -> list[Indices]:

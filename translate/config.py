@@ -211,12 +211,15 @@ class TrainingConfig:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train."""
     threads: int = 0
-    """Processor threads (0: one per core)."""
+    """Processor threads of all processes together (0: one per core)."""
+    processes: int = 0
+    """Processes that share each batch on a CPU (0: one per thread, fewer if batches are small)."""
 
     def __post_init__(self) -> None:
         _at_least(self, "training", max_steps=1, accumulate=1, validate_every=1, valid_beam_size=1)
         _at_least(self, "training", max_minutes=0, warmup_steps=0, weight_decay=0, clip_norm=0, patience=0)
         _at_least(self, "training", learning_rate=0, checkpoint_every=0, seed=0, threads=0)
+        _at_least(self, "training", processes=0)
         for name in ("label_smoothing", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(

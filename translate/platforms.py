@@ -20,6 +20,8 @@ KEPT_BLOCK_BYTES = 2**30  # larger than any tensor of a training step here
 KEPT_FREE_BYTES = 2**31 - 1  # the largest int, which is what mallopt takes
 
 
+PROCESS_TOKENS = 512  # slots of a batch for each process: with fewer, what a step costs beside them shows
+
 CPU_INFO = Path("/proc/cpuinfo")  # Linux
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of each period, or max
 
@@ -148,6 +150,11 @@ def count_cores() -> int:
         if used != "max":
             return max(1, min(bound, math.ceil(int(used) / int(period))))
     return bound
+
+
+def choose_processes(device: Device, cores: int, batch_tokens: int) -> int:
+    """Processes that share a training step: one a core on a CPU, as long as each has enough to do."""
+    return max(1, min(cores, batch_tokens // PROCESS_TOKENS)) if device == "cpu" else 1
 
 
 def set_threads(threads: int) -> int:

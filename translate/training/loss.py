@@ -11,7 +11,18 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from translate.batches import Batch
+from translate.model import Seq2Seq
+
 CHUNK = 512  # tokens: large enough for full matrix products, small enough for their scores to stay in cache
+
+
+def batch_loss(model: Seq2Seq, batch: Batch, label_smoothing: float) -> tuple[Tensor, Tensor]:
+    """Loss to minimise and negative log-likelihood, both a real target token of the batch."""
+    features = model.features(batch.src, batch.src_mask, batch.tgt_in)
+    output = model.output
+    real = batch.tgt_mask
+    return cross_entropy(features[real], output.weight, output.bias, batch.tgt_out[real], label_smoothing)
 
 
 def cross_entropy(

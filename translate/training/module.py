@@ -6,11 +6,11 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from translate.batches import Batch
+from translate.batches import Batch, deal
 from translate.config import TrainingConfig
 from translate.model import Seq2Seq
 from translate.training.clock import Clock
-from translate.training.loss import cross_entropy
+from translate.training.loss import batch_loss
 from translate.training.schedule import learning_rate_factor
 
 
@@ -19,25 +19,15 @@ class TrainingModule(pl.LightningModule):
 
     Args:
         clock: measures the run, whose learning rate may depend on it.
+        processes: that share each batch; this one computes the first part.
     """
 
-    def __init__(self, model: Seq2Seq, config: TrainingConfig, clock: Clock) -> None:
+    def __init__(self, model: Seq2Seq, config: TrainingConfig, clock: Clock, processes: int = 1) -> None:
         super().__init__()
         self.model = model
+        self.processes = processes
         self.config = config
         self.clock = clock
-
-    def loss(self, batch: Batch, label_smoothing: float) -> tuple[Tensor, Tensor]:
-        """Loss to minimise and negative log-likelihood, both a real target token."""
-        features = self.model.features(batch.src, batch.src_mask, batch.tgt_in)
-        output = self.model.output
-        return cross_entropy(
-            features[batch.tgt_mask],
-            output.weight,
-            output.bias,
-            batch.tgt_out[batch.tgt_mask],
-            label_smoothing,
-        )
 
     def on_train_start(self) -> None:
         """Let the learning rate follow the schedule from the first step on: a resumed run may end later."""
@@ -48,18 +38,22 @@ class TrainingModule(pl.LightningModule):
             group["lr"] = highest * factor(scheduler.last_epoch)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Make the randomness of batch n a function of (seed, n, process), so that resuming is exact."""
-        number = self.trainer.fit_loop.total_batch_idx
-        torch.manual_seed(hash((self.config.seed, number, self.global_rank)) % 2**63)
+        """Make the randomness of a batch's part its own."""
+        torch.manual_seed(self.seed_of(self.global_rank))
+
+    def seed_of(self, process: int) -> int:
+        """A function of (seed, number of the batch, process), so that resuming is exact."""
+        return hash((self.config.seed, self.trainer.fit_loop.total_batch_idx, process)) % 2**63
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """One batch."""
-        loss, nll = self.loss(batch, self.config.label_smoothing)
-        return {"loss": loss, "nll": nll.detach()}
+        """This process's part of one batch."""
+        part, share = deal(batch, self.processes)[0]
+        loss, nll = batch_loss(self.model, part, self.config.label_smoothing)
+        return {"loss": loss * share, "nll": nll.detach() * share}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Negative log-likelihood of the batch's target tokens, and how many there are."""
-        _, nll = self.loss(batch, 0.0)
+        _, nll = batch_loss(self.model, batch, 0.0)
         count = batch.tgt_mask.sum()
         return {"nll": nll * count, "tokens": count}
 

@@ -4,6 +4,7 @@ import logging
 import signal
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -19,18 +20,28 @@ from translate.batches import Batch, BatchLoader, IdPairs, collate
 from translate.config import Config, TrainingConfig
 from translate.errors import InputError
 from translate.padding import group_by_tokens
-from translate.platforms import Plan, choose_plan, gather_facts, keep_freed_memory, set_threads
+from translate.platforms import (
+    Plan,
+    choose_plan,
+    choose_processes,
+    count_cores,
+    gather_facts,
+    keep_freed_memory,
+    set_threads,
+)
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizers
 from translate.training.averaging import ExponentialMovingAverage
 from translate.training.card import model_card
 from translate.training.checkpoints import Checkpoints
 from translate.training.clock import Clock
+from translate.training.data_parallel import DataParallel
 from translate.training.interruption import Interrupted, Signals
 from translate.training.module import TrainingModule, count_parameters
 from translate.training.prepare import prepare_run
 from translate.training.progress import Progress
 from translate.training.validation import Validation
+from translate.training.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +56,9 @@ def train(config: Config, out: str | Path) -> RunDirectory:
         SystemExit: 143 on SIGTERM, after a checkpoint.
     """
     plan = _plan(config)  # a device that is missing is an error before any work is done
-    # The run keeps to what is chosen now, since bfloat16 or not makes another model.
-    config = replace(config, training=replace(config.training, precision=plan.precision))
+    # The run keeps to what is chosen now: bfloat16 or not, and one process or two, make another model.
+    settings = replace(config.training, precision=plan.precision, processes=_processes(config, plan))
+    config = replace(config, training=settings)
     run = prepare_run(config, out)
     _fit(run, run.config, plan)
     return run
@@ -88,21 +100,29 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
     run.save_config(config)
     run.truncate_metrics(step)
     keep_freed_memory()
-    set_threads(settings.threads)
+    threads = set_threads(settings.threads)
+    processes = _processes(config, plan)
     loader = BatchLoader(IdPairs(run.ids_path), config.data.batch_tokens, settings.seed)
     clock = Clock()
     validation = Validation(run, config, tokenizers, loader, clock)
     log.info(
-        "%s parameters, %d pairs in %d batches an epoch, %.1f%% of their slots padding; %s: %s",
+        "%s parameters, %d pairs in %d batches an epoch, %.1f%% of their slots padding; %d process%s, %s: %s",
         f"{count_parameters(model):,}", len(loader.pairs), len(loader), 100 * loader.padding(),
-        plan.precision, plan.why,
+        processes, "" if processes == 1 else "es", plan.precision, plan.why,
     )  # fmt: skip
-    with Signals() as signals, warnings.catch_warnings():
+    with Signals() as signals, warnings.catch_warnings(), ExitStack() as stack:
         _ignore_known_warnings()
-        trainer = _trainer(run, config, plan, validation, signals, step)
+        parallel: list[pl.Callback] = []
+        if processes > 1:
+            share = max(1, threads // processes)
+            workers = Workers(model, processes - 1, share, plan.precision == "bf16")
+            stack.callback(workers.stop)
+            parallel = [DataParallel(workers, share)]
+        callbacks = parallel + _callbacks(run, settings, plan, validation, signals)
+        trainer = _trainer(run, config, plan, callbacks, step)
         try:
             trainer.fit(
-                TrainingModule(model, settings, clock),
+                TrainingModule(model, settings, clock, processes),
                 _Endless(loader),
                 _valid_batches(validation, tokenizers, config),
                 ckpt_path=checkpoint,
@@ -142,17 +162,26 @@ class _Endless:
         self.loader.load_state_dict(state)
 
 
+def _callbacks(
+    run: RunDirectory, settings: TrainingConfig, plan: Plan, validation: Validation, signals: Signals
+) -> list[pl.Callback]:
+    """In an order that each of them relies on."""
+    average = [ExponentialMovingAverage(settings.ema_decay, torch.device(plan.device))]
+    return [
+        validation,
+        *(average if settings.average == "ema" else []),
+        Progress(settings, validation),
+        Checkpoints(run, settings, validation.clock, signals),
+    ]
+
+
 def _trainer(
-    run: RunDirectory, config: Config, plan: Plan, validation: Validation, signals: Signals, step: int
+    run: RunDirectory, config: Config, plan: Plan, callbacks: list[pl.Callback], step: int
 ) -> pl.Trainer:
     settings = config.training
     # Lightning's advice is for those who write against it; ours go through our own log.
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    callbacks: list[pl.Callback] = [validation]
-    if settings.average == "ema":
-        callbacks.append(ExponentialMovingAverage(settings.ema_decay, torch.device(plan.device)))
-    callbacks += [Progress(settings, validation), Checkpoints(run, settings, validation.clock, signals)]
     return pl.Trainer(
         accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[plan.device],
         devices=1,
@@ -175,6 +204,12 @@ def _trainer(
         enable_model_summary=False,
         default_root_dir=run.path,
     )
+
+
+def _processes(config: Config, plan: Plan) -> int:
+    settings = config.training
+    cores = settings.threads or count_cores()
+    return settings.processes or choose_processes(plan.device, cores, config.data.batch_tokens)
 
 
 def _plan(config: Config) -> Plan:
@@ -225,6 +260,7 @@ def _finish(run: RunDirectory, plan: Plan, state: Mapping[str, Any], parameters:
         "device": plan.device,
         "precision": plan.precision,
         "threads": torch.get_num_threads(),
+        "processes": _processes(run.config, plan),
         "torch": torch.__version__,
     }
     run.save_json(run.summary_path, summary)
