@@ -250,6 +250,13 @@ def test_the_last_batch_of_an_epoch_is_already_followed_by_the_next_epoch(pairs)
     assert loader.state_dict() == {"epoch": 1, "consumed": 0}
 
 
+def test_fewer_batches_than_processes_are_an_error(pairs):
+    count = len(BatchLoader(pairs, 80, 1))
+    message = f"make {count} batches of 80 tokens, fewer than the {count + 1} processes: lower data.batch_tok"
+    with pytest.raises(InputError, match=message):
+        BatchLoader(pairs, 80, 1, world_size=count + 1)
+
+
 @pytest.mark.parametrize("world_size", [1, 2, 3, 5])
 def test_processes_share_the_batches_and_have_equally_many(pairs, world_size):
     loaders = [BatchLoader(pairs, 80, 1, rank, world_size) for rank in range(world_size)]

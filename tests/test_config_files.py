@@ -74,7 +74,7 @@ def test_a_later_group_may_be_merged_in(config_file):
         ("tokenizer: {user_defined_symbols: a}", "tokenizer.user_defined_symbols: expected tuple, got a"),
         (
             "training: {schedule: cosin}",
-            "training.schedule: expected one of cosine, inverse_sqrt, got cosin",
+            "training.schedule: expected one of cosine, inverse_sqrt, got cosin; did you mean cosine?",
         ),
         (
             "model: {attention: {heads: 3}}",

@@ -122,6 +122,9 @@ class BatchLoader:
     The plan of an epoch is a function of (seed, epoch). With several processes each takes every
     `world_size`-th batch, all of them equally many (the last few batches may be left to the next epoch's
     other order).
+
+    Raises:
+        InputError: there are fewer batches than processes.
     """
 
     def __init__(
@@ -135,6 +138,11 @@ class BatchLoader:
         self.epoch = 0
         self.consumed = 0
         self._length = len(self.plan(0)) // world_size
+        if self._length == 0:
+            raise InputError(
+                f"{len(pairs)} training pairs make {len(self.plan(0))} batches of {batch_tokens} tokens, "
+                f"fewer than the {world_size} processes: lower data.batch_tokens"
+            )
 
     def plan(self, epoch: int) -> list[Indices]:
         """The batches of an epoch, of all processes."""

@@ -108,11 +108,12 @@ def readable(message: str) -> str:
         r"expected \1, got ",
         message,
     )
-    return re.sub(
-        r"Expected an? typing\.Literal\[([^\]]*)\]\. Got value: ",
-        lambda match: f"expected one of {match[1].replace(chr(39), '')}, got ",
-        message,
-    )
+    return re.sub(r"Expected an? typing\.Literal\[([^\]]*)\]\. Got value: (.*)", _choices, message)
+
+
+def _choices(match: re.Match[str]) -> str:
+    choices = match[1].replace("'", "")
+    return f"expected one of {choices}, got {match[2]}{did_you_mean(match[2], choices.split(', '))}"
 
 
 def _load(path: Path) -> tuple[jsonargparse.Namespace, list[str]]:
