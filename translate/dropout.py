@@ -25,10 +25,9 @@ class Dropout(nn.Module):
         # From the lowest int64 to no upper end: every byte is then uniform.
         bits.random_(torch.iinfo(torch.int64).min, None)
         signed = bits.view(torch.int8)[: x.numel()].view(x.shape)
-        # Straight into numbers: on a CPU, turning bytes into bools and those into floats takes ten times as long.
-        mask = torch.ge(
-            signed, self.threshold - 128, out=torch.empty(x.shape, dtype=x.dtype, device=x.device)
-        )
+        # Straight into numbers: on a CPU, from bytes to bools and on to floats takes much longer.
+        mask = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+        torch.ge(signed, self.threshold - 128, out=mask)
         return x * mask.mul_(256 / (256 - self.threshold))
 
     def extra_repr(self) -> str:
