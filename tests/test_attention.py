@@ -323,14 +323,42 @@ def test_queries_do_not_know_one_another(score, heads):
         torch.testing.assert_close(weight[:, :, 0], weights[:, :, t])
 
 
+@pytest.mark.parametrize(
+    "selections",
+    [
+        [[2, 0, 2]],
+        [[0, 2]],
+        [[0, 0, 1, 1, 2], [4, 0, 1]],
+        [[1, 1, 1], [2]],
+        [[2, 1, 0, 2], [0, 3], [1, 0, 0]],
+    ],
+)
 @pytest.mark.parametrize("score", SCORES)
-def test_the_memory_of_some_rows_gives_their_contexts(score):
+def test_the_memory_of_some_rows_gives_their_contexts(score, selections):
+    """Rows repeated, dropped and reordered, again and again; each source that is asked is there once."""
     module = build(score, 2)
-    query, rows = torch.randn(3, 2, SIZE), torch.tensor([2, 0, 2])
-    memory = module.prepare(torch.randn(3, 5, SIZE), lengths_mask([5, 3, 4], 5))
-    contexts, weights = module(query[rows], memory.select(rows))
+    query, rows = torch.randn(3, 2, SIZE), torch.arange(3)
+    memory = selected = module.prepare(torch.randn(3, 5, SIZE), lengths_mask([5, 3, 4], 5))
+    for selection in selections:
+        rows = rows[torch.tensor(selection)]
+        selected = selected.select(torch.tensor(selection))
+    contexts, weights = module(query[rows], selected)
     torch.testing.assert_close(contexts, module(query, memory)[0][rows])
     torch.testing.assert_close(weights, module(query, memory)[1][rows])
+    torch.testing.assert_close(module.context(query[rows], selected), contexts)
+    assert len(selected.values) == len(selected.keys) == len(selected.mask) == len(rows.unique())
+
+
+def test_coverage_is_of_rows_though_they_ask_the_same_source():
+    module = build("additive", 2, coverage=True)
+    draw_coverage_weight(module)
+    query, coverage, rows = torch.randn(3, 2, SIZE), torch.rand(3, 2, 5), torch.tensor([1, 1, 0])
+    memory = module.prepare(torch.randn(3, 5, SIZE), lengths_mask([5, 3, 4], 5))
+    contexts, weights = module(query, memory.select(rows), coverage)
+    for row, source in enumerate(rows.tolist()):
+        alone = module(query[[row]], memory.select(torch.tensor([source])), coverage[[row]])
+        torch.testing.assert_close(contexts[[row]], alone[0])
+        torch.testing.assert_close(weights[[row]], alone[1])
 
 
 @pytest.mark.parametrize("score", SCORES)
@@ -344,7 +372,7 @@ def test_nothing_is_kept_between_calls(score):
     before = [query.clone(), values.clone(), mask.clone()]
 
     memory = module.prepare(values, mask)
-    kept = [tensor.clone() for tensor in memory]
+    kept = [tensor.clone() for tensor in memory[:3]]
     first = module(query, memory)
     if score == "additive":
         module(query, memory, torch.rand(2, 2, 5))
@@ -357,7 +385,8 @@ def test_nothing_is_kept_between_calls(score):
     for name, weight in module.state_dict().items():
         assert torch.equal(weight, weights[name])
     assert all(map(torch.equal, [query, values, mask], before))
-    assert all(map(torch.equal, memory, kept))
+    assert all(map(torch.equal, memory[:3], kept))
+    assert memory.places is None
     assert all(map(torch.equal, module(query, memory), first))
 
 

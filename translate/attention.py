@@ -69,16 +69,60 @@ def normalize(
     return weights if mask is None else weights.masked_fill(~mask, 0.0)
 
 
+class Places(NamedTuple):
+    """Which source each query row asks, where several may ask the same one (the hypotheses of a beam)."""
+
+    source: Int[Tensor, " R"]
+    slot: Int[Tensor, " R"]  # number among the rows that ask the same source
+    width: int  # K: most rows that ask the same source
+
+
 class Memory(NamedTuple):
-    """An encoded source batch, prepared for one attention."""
+    """An encoded source batch, prepared for one attention; each source is there once, however many ask it."""
 
     values: Float[Tensor, "B N S D"]  # what is averaged
     keys: Float[Tensor, "B N S A"]  # what queries are compared with: projected once, used at every step
     mask: Bool[Tensor, "B S"]  # True on tokens, False on padding
+    places: Places | None = None  # None: row n asks source n
 
     def select(self, rows: Int[Tensor, " R"]) -> "Memory":
-        """Keep these batch rows in this order; a row may occur more than once."""
-        return Memory(self.values[rows], self.keys[rows], self.mask[rows])
+        """Keep these query rows in this order; a row may occur more than once. Sources nobody asks go."""
+        asked = rows if self.places is None else self.places.source[rows]
+        kept, source, counts = torch.unique(asked, return_inverse=True, return_counts=True)
+        tensors = (self.values, self.keys, self.mask)
+        if len(kept) < len(self.values):
+            tensors = (self.values[kept], self.keys[kept], self.mask[kept])
+        if len(kept) == len(rows) and bool((source[1:] > source[:-1]).all()):
+            return Memory(*tensors)
+        # Rows in the order of their sources, each counted from the first of its source.
+        order = source.argsort(stable=True)
+        first = counts.cumsum(0) - counts
+        slot = torch.empty_like(source)
+        slot[order] = torch.arange(len(source), device=source.device) - first[source[order]]
+        return Memory(*tensors, Places(source, slot, int(counts.max())))
+
+    def by_source(self, query: Float[Tensor, "R T H"]) -> Float[Tensor, "B Q H"]:
+        """Put the queries of each source side by side (Q = K T, with zeros where a source has fewer)."""
+        if self.places is None:
+            return query
+        source, slot, width = self.places
+        table = query.new_zeros(len(self.values), width, *query.shape[1:])
+        table[source, slot] = query
+        return table.flatten(1, 2)
+
+    def by_row(self, answers: Float[Tensor, "B Q *size"]) -> Float[Tensor, "R T *size"]:
+        """Undo `by_source`, for what came of the queries."""
+        if self.places is None:
+            return answers
+        source, slot, width = self.places
+        return answers.reshape(len(answers), width, -1, *answers.shape[2:])[source, slot]
+
+    def repeated(self) -> "Memory":
+        """The same with each row's source at the row's own place."""
+        if self.places is None:
+            return self
+        source = self.places.source
+        return Memory(self.values[source], self.keys[source], self.mask[source])
 
 
 class Attention(nn.Module):
@@ -139,10 +183,10 @@ class Attention(nn.Module):
 
     def forward(
         self,
-        query: Float[Tensor, "B T H"],
+        query: Float[Tensor, "R T H"],
         memory: Memory,
-        coverage: Float[Tensor, "B N S"] | None = None,
-    ) -> tuple[Float[Tensor, "B T C"], Float[Tensor, "B N T S"]]:
+        coverage: Float[Tensor, "R N S"] | None = None,
+    ) -> tuple[Float[Tensor, "R T C"], Float[Tensor, "R N T S"]]:
         """Return each query's context and the weights it was averaged with.
 
         Args:
@@ -150,15 +194,18 @@ class Attention(nn.Module):
             memory: from `prepare`.
             coverage: sum of the weights of all earlier steps; only for an attention built with coverage.
         """
-        queries = _precise(split_heads(self.project_query(query), self.heads))
+        if coverage is not None:  # each row's keys are its own
+            memory = memory.repeated()
+        queries = _precise(split_heads(memory.by_source(self.project_query(query)), self.heads))
         with _full_precision(query.device):
             keys = memory.keys if coverage is None else self.cover(memory.keys, coverage)
             scores = self.score(queries, keys)
             weights = normalize(scores, memory.mask[:, None, None, :], self.normalizer)
             context = join_heads(weights.to(memory.values.dtype) @ memory.values)
-        return self.join(context), weights
+        weights = memory.by_row(weights.transpose(1, 2)).transpose(1, 2)
+        return self.join(memory.by_row(context)), weights
 
-    def context(self, query: Float[Tensor, "B T H"], memory: Memory) -> Float[Tensor, "B T C"]:
+    def context(self, query: Float[Tensor, "R T H"], memory: Memory) -> Float[Tensor, "R T C"]:
         """Return the contexts only, by the fastest kernel there is."""
         return self(query, memory)[0]  # type: ignore[no-any-return]  # nn.Module.__call__ is untyped
 
@@ -269,13 +316,13 @@ class ScaledDotAttention(Attention):
         """Return qᵀ k / √d for every pair; q and k are projected already."""
         return queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])
 
-    def context(self, query: Float[Tensor, "B T H"], memory: Memory) -> Float[Tensor, "B T C"]:
+    def context(self, query: Float[Tensor, "R T H"], memory: Memory) -> Float[Tensor, "R T C"]:
         """The same contexts as `forward`, by torch's fused kernel where softmax is the normalizer."""
         if self.normalizer != "softmax":
             return super().context(query, memory)
-        queries = split_heads(self.project_query(query), self.heads)
+        queries = split_heads(memory.by_source(self.project_query(query)), self.heads)
         context = fused_attention(queries, memory.keys, memory.values, memory.mask[:, None, None, :])
-        return self.join(join_heads(context))  # type: ignore[no-any-return]
+        return self.join(memory.by_row(join_heads(context)))  # type: ignore[no-any-return]
 
 
 def build_attention(
