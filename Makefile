@@ -1,6 +1,7 @@
 # make demo: train, score and look at a real model, from nothing, in about ten minutes on two cores.
 # make test: every check that a change has to pass.
 # Both set up what they need in .venv, here.
+# make bench-train, make bench-translate: measure speed beside other systems (docs/benchmarks.md), in an hour each.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,12 +9,14 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # Flags for the demo, such as DEMO="--help"
 DEMO ?=
+# Flags for a benchmark, such as BENCH="--corpus data/multi30k_de_en"
+BENCH ?=
 
-.PHONY: help demo test clean
+.PHONY: help demo test bench-train bench-translate clean
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# //p' Makefile | head -3
+	@sed -n 's/^# //p' Makefile | head -4
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/seq2see demo --config configs/demo.yaml $(DEMO)
@@ -23,6 +26,10 @@ test: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadfile --cov=translate --cov-report=term:skip-covered --cov-fail-under=90
+
+bench-train bench-translate: bench-%: $(VENV)/demo.stamp
+	$(BIN)/python benchmarks/$*_speed.py $(BENCH)
+	$(BIN)/python benchmarks/speed_tables.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .ruff_cache .hypothesis

@@ -44,12 +44,12 @@ def make_table(results: list[Result]) -> str:
     return "\n".join([*lines, "", *_notes(results, signatures)])
 
 
-def insert_table(page: str, table: str) -> str:
+def insert_table(page: str, table: str, markers: tuple[str, str] = (BEGIN, END)) -> str:
     """Return the page with the table between its markers; ValueError where they are not, in this order."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = page.partition(markers[0])
+    _, end, after = rest.partition(markers[1])
     if not (begin and end):
-        raise ValueError(f"the page has no place for the table: it needs the lines {BEGIN} and {END}")
+        raise ValueError(f"the page has no place for the table: it needs the lines {' and '.join(markers)}")
     return f"{before}{begin}\n{table}\n{end}{after}"
 
 

@@ -1,0 +1,44 @@
+"""One clock for every system that translates: text to text, without its start.
+
+Only the standard library, since it runs in environments that have nothing of ours.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from job import Job
+
+WARM_UP = 2  # batches that are translated before the clock starts
+
+Translate = Callable[[list[str]], list[str]]
+
+
+def time_translating(job: Job, translate: Translate) -> dict[str, Any]:
+    """Translate the job's text; the time is that from lines to lines, cutting them into pieces included."""
+    lines = Path(job["text"]).read_text(encoding="utf-8").rstrip("\n").split("\n")
+    translate(lines[: WARM_UP * job["batch"]])
+    started, cpu_started = time.perf_counter(), time.process_time()
+    translations = translate(lines)
+    return {
+        "seconds": round(time.perf_counter() - started, 3),
+        "cpu_seconds": round(time.process_time() - cpu_started, 3),
+        "sentences": len(lines),
+        "translations": translations,
+    }
+
+
+def in_batches(batch: int, translate: Translate) -> Translate:
+    """A function that translates so many lines of like lengths at a time; they come out in their order."""
+
+    def translate_all(lines: list[str]) -> list[str]:
+        order = sorted(range(len(lines)), key=lambda number: len(lines[number]))
+        translations = [""] * len(lines)
+        for start in range(0, len(order), batch):
+            numbers = order[start : start + batch]
+            for number, text in zip(numbers, translate([lines[n] for n in numbers]), strict=True):
+                translations[number] = text
+        return translations
+
+    return translate_all

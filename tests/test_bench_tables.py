@@ -1,0 +1,137 @@
+import copy
+import importlib
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def speed_tables(pytestconfig):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(pytestconfig.rootpath / "benchmarks")
+        return importlib.import_module("speed_tables")
+
+
+MACHINE = {"cpu": "Some CPU", "cores": 2, "features": ["avx2"], "torch": "2.13.0", "python": "3.12.1"}
+CORPUS = {"name": "multi30k", "src_lang": "de", "tgt_lang": "en"}
+
+
+def measured(tokens, seconds, **others):
+    return {
+        "tokens": tokens,
+        "steps": 10,
+        "seconds": seconds,
+        "cpu_seconds": 0.5 * seconds,
+        "peak_memory_mb": 1536,
+        "versions": {"eole": "0.6.4"},
+        **others,
+    }
+
+
+TRAINING = {
+    "machine": MACHINE,
+    "corpus": CORPUS,
+    "settings": {"vocabulary": 8000, "batch_tokens": 4096, "warm_up_steps": 20, "seconds": 60.0},
+    "rows": [
+        {
+            "model": "transformer",
+            "system": "seq2see",
+            "precision": "bf16",
+            "cores": 1,
+            "batches": "",
+            "malloc": "own",
+            "measurements": [measured(30_000, 10.0), measured(40_000, 10.0), measured(90_000, 10.0)],
+        },
+        {
+            "model": "transformer",
+            "system": "eole",
+            "precision": "float32",
+            "cores": 1,
+            "batches": "",
+            "malloc": "tuned",
+            "measurements": [measured(20_000, 10.0, cpu_seconds=9.9)],
+        },
+    ],
+}
+
+
+def test_the_training_table_has_the_median_and_the_spread_of_each_row(speed_tables):
+    lines = speed_tables.training_tables(TRAINING).splitlines()
+
+    assert lines[:6] == [
+        "**Transformer**",
+        "",
+        "|  | precision | cores | source+target tokens/s | real tokens a step | memory, GB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| **seq2see** | bf16 | 1 | 4,000 (3,000 to 9,000) | 5,333 | 1.5 |",
+        "| eole 0.6.4, with our malloc settings | float32 | 1 | 2,000 | 2,000 | 1.5 |",
+    ]
+
+
+def test_the_notes_say_how_it_was_measured_and_that_the_core_was_shared(speed_tables):
+    notes = speed_tables.training_tables(TRAINING).splitlines()[-1]
+
+    assert notes == (
+        "Multi30k de→en, one SentencePiece vocabulary of 8,000, batches of 4,096 tokens; median, slowest and "
+        "fastest of 1 to 3 of 60 s, after 20 steps. Some CPU (2 cores; avx2), torch 2.13.0, Python 3.12.1. "
+        "Processes on one core had between 50% and 99% of its time."
+    )
+
+
+def translated(system, beam, batch, seconds, bleu):
+    score = {"name": "BLEU", "value": bleu, "signature": "tok:13a"}
+    measurement = {
+        "sentences": 1000,
+        "seconds": seconds,
+        "cpu_seconds": seconds,
+        "peak_memory_mb": 512,
+        "versions": {"joeynmt": "2.3.0"},
+        "score": score,
+    }
+    kind = {"system": system, "engine": "torch", "precision": "float32", "malloc": "own"}
+    return {**kind, "beam": beam, "batch": batch, "measurements": [measurement]}
+
+
+TRANSLATING = {
+    "machine": MACHINE,
+    "corpus": CORPUS,
+    "settings": {"config": "multi30k_transformer", "length_penalty": 1.0},
+    "rows": [
+        translated("seq2see", 1, 64, 2.0, 39.84),
+        translated("seq2see", 5, 64, 10.0, 41.12),
+        translated("joeynmt", 1, 64, 50.0, 39.8),
+    ],
+}
+
+
+def test_the_translation_table_has_a_line_for_each_system_and_a_column_for_each_search(speed_tables):
+    lines = speed_tables.translation_table(TRANSLATING).splitlines()
+
+    assert lines[0] == (
+        "|  | precision | greedy, batch 64 | beam 5, batch 64 | BLEU, greedy | BLEU, beam 5 | memory, GB |"
+    )
+    assert lines[2:4] == [
+        "| **seq2see** | float32 | 500 | 100 | 39.8 | 41.1 | 0.5 |",
+        "| JoeyNMT 2.3.0 | float32 | 20.0 |  | 39.8 |  | 0.5 |",
+    ]
+    assert lines[-1].endswith("BLEU: `tok:13a`.")
+
+
+def test_translations_that_were_scored_differently_do_not_share_a_table(speed_tables):
+    other = copy.deepcopy(TRANSLATING)
+    other["rows"][2]["measurements"][0]["score"]["signature"] = "tok:none"
+
+    with pytest.raises(ValueError, match=r"counted in different ways: tok:13a, tok:none"):
+        speed_tables.translation_table(other)
+
+
+def test_the_page_is_what_the_kept_results_give(speed_tables):
+    page = speed_tables.PAGE.read_text(encoding="utf-8")
+
+    assert speed_tables.fill(page) == page, "a table is stale: run benchmarks/speed_tables.py"
+
+
+def test_the_page_has_a_place_for_every_table(speed_tables):
+    page = speed_tables.PAGE.read_text(encoding="utf-8")
+
+    for _, _, markers in speed_tables.PARTS:
+        assert page.count(markers[0]) == page.count(markers[1]) == 1
