@@ -62,10 +62,11 @@ class Gates(nn.Module):
             return output_gate * cell.tanh(), cell
         # As torch.nn.GRU: the reset gate acts after the recurrent product (Cho et al. 2014, v3).
         size = hidden.shape[1]
-        gates = (inputs[:, : 2 * size] + recurrent[:, : 2 * size]).sigmoid()
-        reset_gate, update_gate = gates.chunk(2, dim=1)
-        candidate = torch.tanh(inputs[:, 2 * size :] + reset_gate * recurrent[:, 2 * size :])
-        return candidate + update_gate * (hidden - candidate), None
+        input_gates, input_candidate = inputs.split([2 * size, size], dim=1)
+        recurrent_gates, recurrent_candidate = recurrent.split([2 * size, size], dim=1)
+        reset_gate, update_gate = (input_gates + recurrent_gates).sigmoid().chunk(2, dim=1)
+        candidate = torch.addcmul(input_candidate, reset_gate, recurrent_candidate).tanh()
+        return candidate.lerp(hidden, update_gate), None
 
 
 class InitialState(nn.Module):
