@@ -20,14 +20,17 @@ ENCODERS = {
 }
 DECODERS = {
     f"{feeding}-{cell}-{layers}": DecoderConfig(size=SIZE, layers=layers, cell=cell, feeding=feeding)
-    for feeding, cell, layers in itertools.product(("input", "parallel"), ("gru", "lstm"), (1, 2, 3))
-    if (feeding, layers) not in {("input", 3), ("parallel", 1)}
+    for feeding, cell, layers in itertools.product(
+        ("input", "conditional", "parallel"), ("gru", "lstm"), (1, 2, 3)
+    )
+    if (feeding, layers) not in {("input", 3), ("conditional", 3), ("parallel", 1)}
 } | {
     f"{positions}-{layers}": DecoderConfig(
         type="transformer", size=SIZE, heads=2, feed_forward_size=9, positions=positions, layers=layers
     )
     for positions, layers in itertools.product(("sinusoidal", "rotary"), (1, 2))
 }
+COVERING = [name for name in DECODERS if name.startswith(("input", "conditional"))]  # they work with coverage
 
 
 def small_config(

@@ -64,10 +64,15 @@ def test_there_is_a_row_for_each_target_piece_and_the_end_of_sentence(config, to
 PARALLEL = dataclasses.replace(
     RECURRENT, decoder=dataclasses.replace(RECURRENT.decoder, feeding="parallel", layers=2)
 )
+CONDITIONAL = dataclasses.replace(
+    RECURRENT, decoder=dataclasses.replace(RECURRENT.decoder, feeding="conditional")
+)
 
 
 # Bahdanau's query is the state before the last piece was read, so it knows one piece less than the others.
-@pytest.mark.parametrize(("config", "unknown"), [(RECURRENT, 1), (PARALLEL, 0), (TRANSFORMER, 0)])
+@pytest.mark.parametrize(
+    ("config", "unknown"), [(RECURRENT, 1), (CONDITIONAL, 0), (PARALLEL, 0), (TRANSFORMER, 0)]
+)
 def test_row_t_belongs_to_output_piece_t(config, unknown, tokenizers):
     """What is attended to when piece t is emitted depends on the pieces before t, and not on t itself."""
     pairs = [("ein Hund", "a dog runs"), ("ein Hund", "a cat runs")]

@@ -123,17 +123,22 @@ def test_dropout_is_a_probability_below_one(dropout):
         (
             {"attention": {"coverage": True, "score": "general"}},
             "model.attention.coverage needs model.attention.score additive and a recurrent model.decoder "
-            "with feeding input, got general, recurrent, input",
+            "with feeding input or conditional, got general, recurrent, input",
         ),
         (
             {"attention": {"coverage": True}, "decoder": {"feeding": "parallel", "layers": 2}},
             "model.attention.coverage needs model.attention.score additive and a recurrent model.decoder "
-            "with feeding input, got additive, recurrent, parallel",
+            "with feeding input or conditional, got additive, recurrent, parallel",
+        ),
+        (
+            {"attention": {"coverage": True, "score": "dot"}, "decoder": {"feeding": "conditional"}},
+            "model.attention.coverage needs model.attention.score additive and a recurrent model.decoder "
+            "with feeding input or conditional, got dot, recurrent, conditional",
         ),
         (
             {"attention": {"coverage": True}, "decoder": {"type": "transformer"}},
             "model.attention.coverage needs model.attention.score additive and a recurrent model.decoder "
-            "with feeding input, got additive, transformer, input",
+            "with feeding input or conditional, got additive, transformer, input",
         ),
     ],
 )

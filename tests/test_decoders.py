@@ -4,15 +4,24 @@ from typing import get_args
 
 import pytest
 import torch
-from small_models import DECODERS, ENCODERS, SCORES, SIZE, VOCABULARY, small_batch, small_model
+from small_models import COVERING, DECODERS, ENCODERS, SCORES, SIZE, VOCABULARY, small_batch, small_model
 from torch import nn
 
 from translate.attention import build_attention
 from translate.config import Normalizer
-from translate.decoders import Gates, InitialState, InputFeedingDecoder, ParallelDecoder, Readout
+from translate.decoders.recurrent import (
+    ConditionalDecoder,
+    Gates,
+    InitialState,
+    InputFeedingDecoder,
+    ParallelDecoder,
+    Readout,
+)
 from translate.transformer import sinusoids
 
-COVERING = [name for name in DECODERS if name.startswith("input")]  # the decoders that coverage works with
+INPUT_FEEDING = [name for name in DECODERS if name.startswith("input")]
+OTHERS = [name for name in DECODERS if name not in INPUT_FEEDING]
+OTHERS_COVERING = [name for name in OTHERS if name in COVERING]
 
 
 def lengths_mask(lengths, size):
@@ -110,7 +119,7 @@ def rows_changed_by(model, position):
 
 
 @pytest.mark.parametrize("coverage", [False, True])
-@pytest.mark.parametrize("decoder", COVERING)
+@pytest.mark.parametrize("decoder", INPUT_FEEDING)
 def test_with_input_feeding_row_t_was_asked_before_token_t_was_read(decoder, coverage):
     # Token t of the input is output piece t - 1. Row 0 is asked by the first state, which has read nothing.
     model = small_model("gru", decoder, coverage=coverage)
@@ -118,9 +127,11 @@ def test_with_input_feeding_row_t_was_asked_before_token_t_was_read(decoder, cov
         assert rows_changed_by(model, t) == [row > t for row in range(4)]
 
 
-@pytest.mark.parametrize("decoder", [name for name in DECODERS if name not in COVERING])
-def test_otherwise_row_t_was_asked_with_token_t(decoder):
-    model = small_model("gru", decoder, heads=2)
+@pytest.mark.parametrize(
+    ("decoder", "coverage"), [(name, False) for name in OTHERS] + [(name, True) for name in OTHERS_COVERING]
+)
+def test_otherwise_row_t_was_asked_with_token_t(decoder, coverage):
+    model = small_model("gru", decoder, heads=2, coverage=coverage)
     for t in range(4):
         assert rows_changed_by(model, t) == [row >= t for row in range(4)]
 
@@ -235,52 +246,92 @@ def test_the_readout_joins_state_context_and_token():
     torch.testing.assert_close(readout(state, context, embedded), expected)
 
 
-def torchs_cells(decoder, cell):
-    """The decoder's layers as torch's own cells; the first one reads token and context side by side."""
-    below = [torch.cat([decoder.from_token.weight, decoder.from_context.weight], dim=1)]
-    below += [layer.weight for layer in decoder.from_below]
-    biases = [layer.bias for layer in (decoder.from_token, *decoder.from_below)]
-    for gates, weight, bias in zip(decoder.gates, below, biases, strict=True):
-        # torch takes an LSTM's candidate before its output gate.
-        order = torch.arange(len(weight)).view(-1, 3)[[0, 1, 3, 2] if cell == "lstm" else [0, 1, 2]].flatten()
-        torchs = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}[cell](weight.shape[1], 3)
-        torchs.weight_ih.data, torchs.bias_ih.data = weight[order].data, bias[order].data
-        torchs.weight_hh.data = gates.recurrent.weight[order].data
-        torchs.bias_hh.data = gates.recurrent.bias[order].data
-        yield torchs
+def torchs_cell(cell, gates, weight, bias):
+    """Gates and their input products as torch's own cell."""
+    # torch takes an LSTM's candidate before its output gate.
+    order = torch.arange(len(weight)).view(-1, 3)[[0, 1, 3, 2] if cell == "lstm" else [0, 1, 2]].flatten()
+    torchs = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}[cell](weight.shape[1], 3)
+    torchs.weight_ih.data, torchs.bias_ih.data = weight[order].data, bias[order].data
+    torchs.weight_hh.data = gates.recurrent.weight[order].data
+    torchs.bias_hh.data = gates.recurrent.bias[order].data
+    if cell == "lstm":
+        return torchs
+    return lambda x, state: (torchs(x, state[0]), state[1])  # a GRU leaves what stands for the cell
+
+
+def layers_above(decoder, cell):
+    """The layers above the first one, as torch's own cells."""
+    return [
+        torchs_cell(cell, gates, layer.weight, layer.bias)
+        for gates, layer in zip(decoder.gates[1:], decoder.from_below, strict=True)
+    ]
+
+
+def by_hand(decoder, cell, embedded, values, mask, first_layer):
+    """A stepping decoder, position by position; the first layer is a function of ask, token and states."""
+    above = layers_above(decoder, cell)
+    memory = decoder.attention.prepare(values, mask)
+    states = [(hidden, torch.zeros_like(hidden)) for hidden in decoder.initial(values, mask)[0].unbind(dim=1)]
+    coverage, features, rows = torch.zeros(2, decoder.attention.heads, 5), [], []
+    for token in embedded.unbind(dim=1):
+        asked = []
+
+        def ask(query, asked=asked, coverage=coverage):
+            context, weights = decoder.attention(
+                query[:, None], memory, coverage if decoder.coverage else None
+            )
+            asked.append((context[:, 0], weights[:, :, 0]))
+            return context[:, 0]
+
+        states[0] = first_layer(ask, token, states)
+        for number, layer in enumerate(above, start=1):
+            states[number] = layer(states[number - 1][0], states[number])
+        ((context, weights),) = asked
+        coverage = coverage + weights
+        features.append(decoder.readout.project(torch.cat([states[-1][0], context, token], dim=1)).tanh())
+        rows.append(weights)
+    return torch.stack(features, dim=1), torch.stack(rows, dim=2)[:, None]
 
 
 def input_feeding_by_hand(decoder, cell, embedded, values, mask):
-    """Bahdanau's equations with torch's own cells, position by position; the top layer's state asks."""
-    layers = list(torchs_cells(decoder, cell))
-    memory = decoder.attention.prepare(values, mask)
-    states = [(hidden, torch.zeros_like(hidden)) for hidden in decoder.initial(values, mask)[0].unbind(dim=1)]
-    coverage, features, rows = None, [], []
-    for token in embedded.unbind(dim=1):
-        context, weights = decoder.attention(states[-1][0][:, None], memory, coverage)
-        if decoder.coverage:
-            coverage = weights[:, :, 0] if coverage is None else coverage + weights[:, :, 0]
-        x = torch.cat([token, context[:, 0]], dim=1)
-        for number, layer in enumerate(layers):
-            hidden, old = states[number]
-            states[number] = layer(x, (hidden, old)) if cell == "lstm" else (layer(x, hidden), old)
-            x = states[number][0]
-        features.append(decoder.readout.project(torch.cat([x, context[:, 0], token], dim=1)).tanh())
-        rows.append(weights[:, :, 0])
-    return torch.stack(features, dim=1), torch.stack(rows, dim=2)[:, None]
+    """Bahdanau's equations: the top layer's last state asks; the first one reads token and context."""
+    weight = torch.cat([decoder.from_token.weight, decoder.from_context.weight], dim=1)
+    first = torchs_cell(cell, decoder.gates[0], weight, decoder.from_token.bias)
+
+    def first_layer(ask, token, states):
+        return first(torch.cat([token, ask(states[-1][0])], dim=1), states[0])
+
+    return by_hand(decoder, cell, embedded, values, mask, first_layer)
+
+
+def conditional_by_hand(decoder, cell, embedded, values, mask):
+    """Nematus' equations: one cell reads the token, its new state asks, a second cell reads the context."""
+    reads_token = torchs_cell(cell, decoder.token_gates, decoder.from_token.weight, decoder.from_token.bias)
+    no_bias = torch.zeros(len(decoder.from_context.weight))
+    reads_context = torchs_cell(cell, decoder.gates[0], decoder.from_context.weight, no_bias)
+
+    def first_layer(ask, token, states):
+        between = reads_token(token, states[0])
+        return reads_context(ask(between[0]), between)
+
+    return by_hand(decoder, cell, embedded, values, mask, first_layer)
 
 
 @pytest.mark.parametrize("coverage", [False, True])
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("heads", [1, 2])
-def test_input_feeding_is_bahdanaus_decoder(heads, layers, cell, coverage):
+@pytest.mark.parametrize(
+    ("decoder_type", "by_hand"),
+    [(InputFeedingDecoder, input_feeding_by_hand), (ConditionalDecoder, conditional_by_hand)],
+)
+def test_a_stepping_decoder_is_its_papers_equations(decoder_type, by_hand, heads, layers, cell, coverage):
     attention = build_attention("additive", 3, SIZE, 6, heads, coverage=coverage)
     if coverage:
         nn.init.normal_(attention.project_coverage)
-    decoder = InputFeedingDecoder(attention, SIZE, SIZE, 3, layers, cell, coverage=coverage)
+    decoder = decoder_type(attention, SIZE, SIZE, 3, layers, cell, coverage=coverage)
     embedded, values, mask = torch.randn(2, 4, SIZE), torch.randn(2, 5, SIZE), lengths_mask([5, 3], 5)
-    expected = input_feeding_by_hand(decoder, cell, embedded, values, mask)
+    expected = by_hand(decoder, cell, embedded, values, mask)
     torch.testing.assert_close(decoder(embedded, decoder.start(values, mask)), expected)
 
 
@@ -351,7 +402,9 @@ def test_a_parallel_decoder_of_one_layer_is_refused():
         ParallelDecoder(attention, SIZE, SIZE, 3, layers=1)
 
 
-@pytest.mark.parametrize("decoder", ["input-gru-2", "input-lstm-1", "parallel-gru-2", "sinusoidal-2"])
+@pytest.mark.parametrize(
+    "decoder", ["input-gru-2", "input-lstm-1", "conditional-gru-1", "parallel-gru-2", "sinusoidal-2"]
+)
 def test_dropout_acts_in_training_only(decoder):
     model = small_model("gru", decoder, dropout=0.5)
     _, src_mask, tgt_in = small_batch()

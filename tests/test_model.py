@@ -2,12 +2,20 @@ import itertools
 
 import pytest
 import torch
-from small_models import DECODERS, ENCODERS, SCORES, SIZE, VOCABULARY, small_batch, small_config, small_model
+from small_models import (
+    COVERING,
+    DECODERS,
+    ENCODERS,
+    SCORES,
+    SIZE,
+    VOCABULARY,
+    small_batch,
+    small_config,
+    small_model,
+)
 
 from translate.model import build_model
 from translate.training.loss import cross_entropy
-
-COVERING = [name for name in DECODERS if name.startswith("input")]
 
 
 def size(model):

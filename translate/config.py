@@ -97,7 +97,7 @@ class AttentionConfig:
     heads: int = 1
     """Attentions side by side; with more than one, values are projected for each head."""
     coverage: bool = False
-    """Feed what was attended so far into the score (Tu et al. 2016); additive, decoder.feeding input only."""
+    """Feed what was attended so far into the score (Tu et al. 2016); score additive, feeding not parallel."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,9 @@ class DecoderConfig:
     """Hidden units (transformer: model width)."""
     cell: Literal["gru", "lstm"] = "gru"
     """Recurrent only: Cho et al. 2014 or Hochreiter & Schmidhuber 1997."""
-    feeding: Literal["input", "parallel"] = "input"
+    feeding: Literal["input", "conditional", "parallel"] = "input"
     """Recurrent only. input: the last state asks, the context enters with the token (Bahdanau 2015, A.2.2);
+    conditional: the first layer reads the token, asks, and reads the context (Sennrich et al. 2017);
     parallel: the first layer asks, the next one gets the context, a sentence is one call (2+ layers)."""
     heads: int = 4
     """Transformer only: heads of self-attention."""
@@ -305,11 +306,11 @@ def check_model(model: ModelConfig) -> None:
             "the first asks, the second gets the context"
         )
     if attention.coverage and not (
-        attention.score == "additive" and decoder.type == "recurrent" and decoder.feeding == "input"
+        attention.score == "additive" and decoder.type == "recurrent" and decoder.feeding != "parallel"
     ):
         raise UsageError(
             "model.attention.coverage needs model.attention.score additive and a recurrent model.decoder "
-            f"with feeding input, got {attention.score}, {decoder.type}, {decoder.feeding}"
+            f"with feeding input or conditional, got {attention.score}, {decoder.type}, {decoder.feeding}"
         )
 
 

@@ -8,17 +8,17 @@ from torch import Tensor, nn
 
 from translate.attention import Attention, build_attention
 from translate.config import ModelConfig
-from translate.decoders import (
+from translate.decoders.recurrent import (
+    ConditionalDecoder,
     InputFeedingDecoder,
     ParallelDecoder,
     RecurrentState,
-    TransformerDecoder,
-    TransformerState,
 )
+from translate.decoders.transformer import TransformerDecoder, TransformerState
 from translate.encoders import RecurrentEncoder, TransformerEncoder
 
 Encoder = RecurrentEncoder | TransformerEncoder
-Decoder = InputFeedingDecoder | ParallelDecoder | TransformerDecoder
+Decoder = InputFeedingDecoder | ConditionalDecoder | ParallelDecoder | TransformerDecoder
 DecoderState = RecurrentState | TransformerState
 
 
@@ -135,37 +135,31 @@ def _build_encoder(config: ModelConfig) -> Encoder:
 
 def _build_decoder(config: ModelConfig, memory_size: int) -> Decoder:
     decoder = config.decoder
-    match decoder.type, decoder.feeding:
-        case "recurrent", "input":
-            return InputFeedingDecoder(
-                _build_attention(config, memory_size),
-                memory_size,
-                config.embedding_size,
-                decoder.size,
-                decoder.layers,
-                decoder.cell,
-                config.dropout,
-                config.attention.coverage,
-            )
-        case "recurrent", "parallel":
-            return ParallelDecoder(
-                _build_attention(config, memory_size),
-                memory_size,
-                config.embedding_size,
-                decoder.size,
-                decoder.layers,
-                decoder.cell,
-                config.dropout,
-            )
-        case _:
-            return TransformerDecoder(
-                [_build_attention(config, memory_size, decoder.size) for _ in range(decoder.layers)],
-                decoder.size,
-                decoder.heads,
-                decoder.feed_forward_size,
-                decoder.positions,
-                config.dropout,
-            )
+    if decoder.type == "transformer":
+        return TransformerDecoder(
+            [_build_attention(config, memory_size, decoder.size) for _ in range(decoder.layers)],
+            decoder.size,
+            decoder.heads,
+            decoder.feed_forward_size,
+            decoder.positions,
+            config.dropout,
+        )
+    arguments = (
+        _build_attention(config, memory_size),
+        memory_size,
+        config.embedding_size,
+        decoder.size,
+        decoder.layers,
+        decoder.cell,
+        config.dropout,
+    )
+    match decoder.feeding:
+        case "input":
+            return InputFeedingDecoder(*arguments, coverage=config.attention.coverage)
+        case "conditional":
+            return ConditionalDecoder(*arguments, coverage=config.attention.coverage)
+        case "parallel":
+            return ParallelDecoder(*arguments)
 
 
 def _build_attention(config: ModelConfig, memory_size: int, output_size: int | None = None) -> Attention:

@@ -1,11 +1,9 @@
-"""Decoders: from embedded target pieces and what is attended to a feature vector for each next piece.
+"""Recurrent decoders: they attend once a target position, and differ in which state asks, and when.
 
-Both decoders offer `start` (a state for each source), `step` (one target position) and `forward`
-(a whole target sentence, for training and alignment); one step at a time equals the whole sentence.
+Two of them step, since what was attended to is fed back before the next query; `ParallelDecoder` has no loop.
 """
 
-from collections.abc import Iterator
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,9 +12,7 @@ from torch import Tensor, nn
 from translate.attention import Attention, Memory
 from translate.dropout import Dropout
 from translate.encoders import RECURRENT, CellType
-from translate.transformer import FeedForward, KeyValueCache, Positions, SelfAttention, sinusoids
 
-Feeding = Literal["input", "parallel"]
 GATES = {"gru": 3, "lstm": 4}  # input products of each hidden unit
 
 
@@ -136,12 +132,10 @@ class RecurrentDecoder(nn.Module):
         raise NotImplementedError
 
 
-class InputFeedingDecoder(RecurrentDecoder):
-    """Bahdanau's decoder: the last state asks, and its context enters with the token (2015, A.2.2).
+class SteppingDecoder(RecurrentDecoder):
+    """A decoder that is run piece by piece, since a query depends on the contexts before it.
 
-        context_t = attention(s_{t-1})     s_t = GRU([y_{t-1}; context_t], s_{t-1})
-
-    So row t of the weights belongs to output piece t, though it was asked before piece t-1 was read.
+    A subclass says how the first layer asks; the layers above read the layer below.
     """
 
     def __init__(
@@ -192,25 +186,88 @@ class InputFeedingDecoder(RecurrentDecoder):
     def _advance(
         self, from_token: Float[Tensor, "R X"], state: RecurrentState
     ) -> tuple[Float[Tensor, "R C"], Float[Tensor, "R N S"], RecurrentState]:
-        contexts, weights = self.attention(state.hidden[:, -1:], state.memory, state.coverage)
-        context, weight = contexts[:, 0], weights[:, :, 0]
-        inputs = from_token + self.from_context(context)
-        hiddens: list[Tensor] = []
-        cells = []
-        for number, gates in enumerate(self.gates):
-            if number > 0:
-                inputs = self.from_below[number - 1](self.dropout(hiddens[-1]))
-            old_cell = None if state.cell is None else state.cell[:, number]
-            hidden, cell = gates(inputs, state.hidden[:, number], old_cell)
+        old_cells = (None,) * len(self.gates) if state.cell is None else state.cell.unbind(dim=1)
+        context, weight, hidden, cell = self._first_layer(from_token, state, old_cells[0])
+        hiddens, cells = [hidden], [] if cell is None else [cell]
+        for number, from_below in enumerate(self.from_below, start=1):
+            inputs = from_below(self.dropout(hidden))
+            hidden, cell = self.gates[number](inputs, state.hidden[:, number], old_cells[number])
             hiddens.append(hidden)
-            cells.append(cell)
+            if cell is not None:
+                cells.append(cell)
         state = RecurrentState(
             torch.stack(hiddens, dim=1),
-            None if state.cell is None else torch.stack(cells, dim=1),
+            torch.stack(cells, dim=1) if cells else None,
             None if state.coverage is None else state.coverage + weight,
             state.memory,
         )
         return context, weight, state
+
+    def _first_layer(
+        self, from_token: Float[Tensor, "R X"], state: RecurrentState, cell: Float[Tensor, "R H"] | None
+    ) -> tuple[
+        Float[Tensor, "R C"], Float[Tensor, "R N S"], Float[Tensor, "R H"], Float[Tensor, "R H"] | None
+    ]:
+        """Return context, weights, and the first layer's new hidden state and cell."""
+        raise NotImplementedError
+
+    def _ask(
+        self, query: Float[Tensor, "R H"], state: RecurrentState
+    ) -> tuple[Float[Tensor, "R C"], Float[Tensor, "R N S"]]:
+        contexts, weights = self.attention(query[:, None], state.memory, state.coverage)
+        return contexts[:, 0], weights[:, :, 0]
+
+
+class InputFeedingDecoder(SteppingDecoder):
+    """Bahdanau's decoder: the last state asks, and its context enters with the token (2015, A.2.2).
+
+        context_t = attention(s_{t-1})     s_t = GRU([y_{t-1}; context_t], s_{t-1})
+
+    The top layer's state asks. So row t of the weights belongs to output piece t, though it was asked before
+    piece t-1 was read.
+    """
+
+    def _first_layer(
+        self, from_token: Float[Tensor, "R X"], state: RecurrentState, cell: Float[Tensor, "R H"] | None
+    ) -> tuple[
+        Float[Tensor, "R C"], Float[Tensor, "R N S"], Float[Tensor, "R H"], Float[Tensor, "R H"] | None
+    ]:
+        context, weight = self._ask(state.hidden[:, -1], state)
+        inputs = from_token + self.from_context(context)
+        return context, weight, *self.gates[0](inputs, state.hidden[:, 0], cell)
+
+
+class ConditionalDecoder(SteppingDecoder):
+    """Nematus' conditional GRU: read the token, ask, read the context (Sennrich et al. 2017, section 2).
+
+        s'_t = GRU(y_{t-1}, s_{t-1})     context_t = attention(s'_t)     s_t = GRU'(context_t, s'_t)
+
+    So the query knows the piece before, and through s_{t-1} the contexts before. An LSTM hands its cell on
+    in both steps.
+    """
+
+    def __init__(
+        self,
+        attention: Attention,
+        memory_size: int,
+        embedding_size: int,
+        size: int,
+        layers: int = 1,
+        cell: CellType = "gru",
+        dropout: float = 0.0,
+        coverage: bool = False,
+    ) -> None:
+        super().__init__(attention, memory_size, embedding_size, size, layers, cell, dropout, coverage)
+        self.token_gates = Gates(size, cell)
+
+    def _first_layer(
+        self, from_token: Float[Tensor, "R X"], state: RecurrentState, cell: Float[Tensor, "R H"] | None
+    ) -> tuple[
+        Float[Tensor, "R C"], Float[Tensor, "R N S"], Float[Tensor, "R H"], Float[Tensor, "R H"] | None
+    ]:
+        hidden, cell = self.token_gates(from_token, state.hidden[:, 0], cell)
+        context, weight = self._ask(hidden, state)
+        return context, weight, *self.gates[0](self.from_context(context), hidden, cell)
 
 
 class ParallelDecoder(RecurrentDecoder):
@@ -266,135 +323,3 @@ class ParallelDecoder(RecurrentDecoder):
         features = self.readout(x, context, embedded)
         cell_states = torch.stack(cells, dim=1) if cells else None
         return features, weights, RecurrentState(torch.stack(hiddens, dim=1), cell_states, None, state.memory)
-
-
-class TransformerState(NamedTuple):
-    """What a transformer decoder carries from one target position to the next, layer by layer."""
-
-    caches: tuple[KeyValueCache, ...]  # of self-attention: they grow by one position a step
-    memories: tuple[Memory, ...]  # of cross-attention: projected once
-
-    def select(self, rows: Int[Tensor, " R2"]) -> "TransformerState":
-        """Keep these rows in this order; a repeated row forks a hypothesis."""
-        return TransformerState(
-            tuple(cache.select(rows) for cache in self.caches),
-            tuple(memory.select(rows) for memory in self.memories),
-        )
-
-
-class TransformerDecoderLayer(nn.Module):
-    """Self-attention, attention to the memory and feed-forward, each pre-norm (Xiong et al. 2020)."""
-
-    def __init__(
-        self,
-        attention: Attention,
-        size: int,
-        heads: int,
-        feed_forward_size: int,
-        positions: Positions,
-        dropout: float,
-    ) -> None:
-        super().__init__()
-        self.self_attention_norm = nn.LayerNorm(size)
-        self.self_attention = SelfAttention(size, heads, positions)
-        self.attention_norm = nn.LayerNorm(size)
-        self.attention = attention
-        self.feed_forward_norm = nn.LayerNorm(size)
-        self.feed_forward = FeedForward(size, feed_forward_size, dropout)
-        self.dropout = Dropout(dropout)
-
-    def features(self, x: Float[Tensor, "B T E"], memory: Memory) -> Float[Tensor, "B T E"]:
-        """Run over a whole sentence, by the fused kernels."""
-        x = x + self.dropout(self.self_attention.causal(self.self_attention_norm(x)))
-        x = x + self.dropout(self.attention.context(self.attention_norm(x), memory))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))  # type: ignore[no-any-return]
-
-    def forward(
-        self, x: Float[Tensor, "B T E"], memory: Memory
-    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B N T S"]]:
-        """Run over a whole sentence and return the weights of the attention to the memory too."""
-        x = x + self.dropout(self.self_attention.causal(self.self_attention_norm(x)))
-        context, weights = self.attention(self.attention_norm(x), memory)
-        x = x + self.dropout(context)
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))), weights
-
-    def step(
-        self, x: Float[Tensor, "R 1 E"], cache: KeyValueCache, memory: Memory
-    ) -> tuple[Float[Tensor, "R 1 E"], KeyValueCache]:
-        """Run over the newest position."""
-        attended, cache = self.self_attention.step(self.self_attention_norm(x), cache)
-        x = x + self.dropout(attended)
-        x = x + self.dropout(self.attention.context(self.attention_norm(x), memory))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))), cache
-
-
-class TransformerDecoder(nn.Module):
-    """Layers of self-attention and attention to the memory (Vaswani et al. 2017).
-
-    Args:
-        attentions: one for each layer.
-    """
-
-    def __init__(
-        self,
-        attentions: list[Attention],
-        size: int,
-        heads: int = 4,
-        feed_forward_size: int = 512,
-        positions: Positions = "sinusoidal",
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.sinusoidal = positions == "sinusoidal"
-        self.layers = nn.ModuleList(
-            TransformerDecoderLayer(attention, size, heads, feed_forward_size, positions, dropout)
-            for attention in attentions
-        )
-        self.norm = nn.LayerNorm(size)
-        self.dropout = Dropout(dropout)
-
-    def start(self, values: Float[Tensor, "B S M"], mask: Bool[Tensor, "B S"]) -> TransformerState:
-        """Project the memory for every layer; the caches are empty."""
-        memories = tuple(layer.attention.prepare(values, mask) for layer in self._layers())
-        caches = tuple(layer.self_attention.empty_cache(values) for layer in self._layers())
-        return TransformerState(caches, memories)
-
-    def step(
-        self, embedded: Float[Tensor, "R E"], state: TransformerState
-    ) -> tuple[Float[Tensor, "R E"], TransformerState]:
-        """Advance each row by one piece."""
-        x = self._place(embedded[:, None], state.caches[0].keys.shape[2])
-        caches = []
-        for layer, cache, memory in zip(self._layers(), state.caches, state.memories, strict=True):
-            x, cache = layer.step(x, cache, memory)
-            caches.append(cache)
-        return self.norm(x)[:, 0], TransformerState(tuple(caches), state.memories)
-
-    def forward(
-        self, embedded: Float[Tensor, "B T E"], state: TransformerState
-    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B L N T S"]]:
-        """Return the features of every position, and the weights of every layer."""
-        x = self._place(embedded, 0)
-        weights = []
-        for layer, memory in zip(self._layers(), state.memories, strict=True):
-            x, weight = layer(x, memory)
-            weights.append(weight)
-        return self.norm(x), torch.stack(weights, dim=1)
-
-    def features(self, embedded: Float[Tensor, "B T E"], state: TransformerState) -> Float[Tensor, "B T E"]:
-        """Return the features only, by the fused kernels."""
-        x = self._place(embedded, 0)
-        for layer, memory in zip(self._layers(), state.memories, strict=True):
-            x = layer.features(x, memory)
-        return self.norm(x)  # type: ignore[no-any-return]
-
-    def _layers(self) -> Iterator[TransformerDecoderLayer]:
-        """The layers, as what they are: a ModuleList only knows Modules."""
-        return cast("Iterator[TransformerDecoderLayer]", iter(self.layers))
-
-    def _place(self, embedded: Float[Tensor, "B T E"], first: int) -> Float[Tensor, "B T E"]:
-        """Add positions, counted from `first`."""
-        if self.sinusoidal:
-            positions = torch.arange(first, first + embedded.shape[1], device=embedded.device)
-            embedded = embedded + sinusoids(positions, embedded.shape[2])
-        return self.dropout(embedded)  # type: ignore[no-any-return]
