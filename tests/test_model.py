@@ -126,6 +126,41 @@ def test_a_sentence_alone_is_what_it_is_in_a_batch(encoder, decoder):
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("encoder", ENCODERS)
 @torch.no_grad()
+def test_without_the_end_of_sentence_the_weights_are_shares_of_the_words(encoder, decoder):
+    model = small_model(encoder, decoder, heads=2, end_of_sentence=False)
+    src, src_mask, tgt_in = small_batch((5, 3))
+    weights = model.align(src, src_mask, tgt_in)
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(weights.shape[:-1]))
+    for row, length in enumerate((5, 3)):
+        assert (weights[row, ..., length - 1 :] == 0).all()
+        assert (weights[row, ..., : length - 1] > 0).all()
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_without_the_end_of_sentence_an_empty_source_has_nothing_to_attend_to(decoder, score):
+    model = small_model("gru", decoder, score=score, end_of_sentence=False)
+    src, src_mask, tgt_in = small_batch((3, 1))
+    assert (model.align(src, src_mask, tgt_in)[1] == 0).all()
+    logits = model(src, src_mask, tgt_in)
+    assert logits.isfinite().all()
+    logits.square().sum().backward()
+    assert all(weight.grad.isfinite().all() for weight in model.parameters())
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@torch.no_grad()
+def test_the_encoder_reads_the_end_of_sentence_even_if_the_decoder_does_not_see_it(decoder):
+    model = small_model("gru", decoder, end_of_sentence=False)
+    src, src_mask, tgt_in = small_batch((3, 3))
+    other = src.clone()
+    other[:, -1] = other[:, -1] % (VOCABULARY - 1) + 1
+    assert not torch.allclose(model(other, src_mask, tgt_in), model(src, src_mask, tgt_in))
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("encoder", ENCODERS)
+@torch.no_grad()
 def test_what_stands_in_padding_changes_nothing(encoder, decoder):
     model = small_model(encoder, decoder)
     src, src_mask, tgt_in = small_batch((5, 3))

@@ -98,6 +98,8 @@ class AttentionConfig:
     """Attentions side by side; with more than one, values are projected for each head."""
     coverage: bool = False
     """Feed what was attended so far into the score (Tu et al. 2016); score additive, feeding not parallel."""
+    end_of_sentence: bool = True
+    """Whether the source's end of sentence can be attended to, as if it were a word."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -30,6 +31,7 @@ class Seq2Seq(nn.Module):
     Args:
         src_embedding: also the target embedding when the vocabulary is joint and embeddings are tied.
         tgt_embedding: also the output layer when `tied_output`.
+        end_of_sentence: whether the decoder sees what the encoder makes of the source's end of sentence.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class Seq2Seq(nn.Module):
         src_embedding: nn.Embedding,
         tgt_embedding: nn.Embedding,
         tied_output: bool = True,
+        end_of_sentence: bool = True,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.src_embedding = src_embedding
         self.tgt_embedding = tgt_embedding
+        self.end_of_sentence = end_of_sentence
         self.output = nn.Linear(tgt_embedding.embedding_dim, tgt_embedding.num_embeddings)
         nn.init.zeros_(self.output.bias)
         if tied_output:
@@ -60,7 +64,10 @@ class Seq2Seq(nn.Module):
     def start(self, src: Int[Tensor, "B S"], src_mask: Bool[Tensor, "B S"]) -> DecoderState:
         """Encode the sources; the state has a row for each."""
         embedded = self.src_embedding(src) * self.scale
-        return self.decoder.start(self.encoder(embedded, src_mask), src_mask)
+        values = self.encoder(embedded, src_mask)
+        if not self.end_of_sentence:  # the last token: the one that none follows
+            src_mask = F.pad(src_mask[:, 1:], (0, 1))
+        return self.decoder.start(values, src_mask)
 
     def step(
         self, tokens: Int[Tensor, " R"], state: DecoderState
@@ -107,7 +114,14 @@ def build_model(config: ModelConfig, src_vocab_size: int, tgt_vocab_size: int, *
     if not (joint and config.tie_embeddings):
         tgt_embedding = _embedding(tgt_vocab_size, config.embedding_size)
     decoder = _build_decoder(config, encoder.memory_size)
-    return Seq2Seq(encoder, decoder, src_embedding, tgt_embedding, config.tie_embeddings)
+    return Seq2Seq(
+        encoder,
+        decoder,
+        src_embedding,
+        tgt_embedding,
+        config.tie_embeddings,
+        config.attention.end_of_sentence,
+    )
 
 
 def _build_encoder(config: ModelConfig) -> Encoder:
