@@ -58,6 +58,10 @@ def test_dropout_is_a_probability_below_one(dropout):
             "model.decoder.feed_forward_size is 0: it must be at least 1",
         ),
         (
+            {"decoder": {"context_only": 1.0}},
+            "model.decoder.context_only is 1.0: it must be at least 0 and below 1",
+        ),
+        (
             {"encoder": {"type": "transformer", "size": 8, "heads": 3}},
             "model.encoder.size 8 cannot be shared by model.encoder.heads 3: it must be a multiple",
         ),

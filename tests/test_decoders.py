@@ -1,10 +1,21 @@
 """Decoders, over every combination of the model's parts: how they step, what each row of weights knows."""
 
+import dataclasses
 from typing import get_args
 
 import pytest
 import torch
-from small_models import COVERING, DECODERS, ENCODERS, SCORES, SIZE, VOCABULARY, small_batch, small_model
+from small_models import (
+    COVERING,
+    DECODERS,
+    ENCODERS,
+    SCORES,
+    SIZE,
+    VOCABULARY,
+    small_batch,
+    small_config,
+    small_model,
+)
 from torch import nn
 
 from translate.attention import build_attention
@@ -17,6 +28,7 @@ from translate.decoders.recurrent import (
     ParallelDecoder,
     Readout,
 )
+from translate.model import build_model
 from translate.transformer import sinusoids
 
 INPUT_FEEDING = [name for name in DECODERS if name.startswith("input")]
@@ -244,6 +256,28 @@ def test_the_readout_joins_state_context_and_token():
     state, context, embedded = torch.randn(2, 6, 3), torch.randn(2, 6, 4), torch.randn(2, 6, 5)
     expected = torch.tanh(readout.project(torch.cat([state, context, embedded], dim=-1)))
     torch.testing.assert_close(readout(state, context, embedded), expected)
+
+
+def test_context_only_is_the_share_of_positions_scored_without_state_and_token():
+    readout = Readout(3, 4, 5, dropout=0.0, context_only=0.25)
+    state, context, embedded = torch.randn(40, 50, 3), torch.randn(40, 50, 4), torch.randn(40, 50, 5)
+    both = readout.eval()(state, context, embedded)
+    alone = readout(torch.zeros_like(state), context, torch.zeros_like(embedded))
+    trained = readout.train()(state, context, embedded)
+    is_alone = (trained - alone).abs().amax(dim=-1) < 1e-6
+    torch.testing.assert_close(trained, torch.where(is_alone[..., None], alone, both))
+    assert is_alone.float().mean().item() == pytest.approx(0.25, abs=0.05)  # five standard deviations
+
+
+@pytest.mark.parametrize("decoder", ["input-gru-1", "conditional-gru-1", "parallel-gru-2"])
+def test_context_only_acts_in_training_only(decoder):
+    decoding = dataclasses.replace(DECODERS[decoder], context_only=0.5)
+    config = dataclasses.replace(small_config(), decoder=decoding)
+    model = build_model(config, VOCABULARY, VOCABULARY, joint=True)
+    batch = small_batch()
+    assert not torch.equal(model(*batch), model(*batch))
+    model.eval()
+    assert torch.equal(model(*batch), model(*batch))
 
 
 def torchs_cell(cell, gates, weight, bias):

@@ -118,6 +118,9 @@ class DecoderConfig:
     """Recurrent only. input: the last state asks, the context enters with the token (Bahdanau 2015, A.2.2);
     conditional: the first layer reads the token, asks, and reads the context (Sennrich et al. 2017);
     parallel: the first layer asks, the next one gets the context, a sentence is one call (2+ layers)."""
+    context_only: float = 0.0
+    """Recurrent only: share of the positions that training scores from their context alone, without state and
+    last piece, so that attention has to find the word (Zenkel et al. 2019 always do)."""
     heads: int = 4
     """Transformer only: heads of self-attention."""
     feed_forward_size: int = 512
@@ -277,6 +280,10 @@ def check_model(model: ModelConfig) -> None:
     encoder, attention, decoder = model.encoder, model.attention, model.decoder
     if not 0 <= model.dropout < 1:
         raise UsageError(f"model.dropout is {model.dropout}: it must be at least 0 and below 1")
+    if not 0 <= decoder.context_only < 1:
+        raise UsageError(
+            f"model.decoder.context_only is {decoder.context_only}: it must be at least 0 and below 1"
+        )
     for size_name, size in (
         ("embedding_size", model.embedding_size),
         ("encoder.size", encoder.size),

@@ -166,6 +166,7 @@ def _build_decoder(config: ModelConfig, memory_size: int) -> Decoder:
         decoder.layers,
         decoder.cell,
         config.dropout,
+        decoder.context_only,
     )
     match decoder.feeding:
         case "input":

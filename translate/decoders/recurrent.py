@@ -86,12 +86,19 @@ class Readout(nn.Module):
     """Joins state, context and previous piece into one feature vector (Bahdanau et al. 2015, A.2.2).
 
     Bahdanau's deep output takes a maxout of their sum; a tanh (Luong et al. 2015, equation 5) is cheaper.
+
+    Args:
+        context_only: share of the positions that training scores from their context alone, which therefore
+            has to bring the word (the alignment layer of Zenkel et al. 2019 knows the context alone, always).
     """
 
-    def __init__(self, size: int, context_size: int, embedding_size: int, dropout: float) -> None:
+    def __init__(
+        self, size: int, context_size: int, embedding_size: int, dropout: float, context_only: float = 0.0
+    ) -> None:
         super().__init__()
         self.project = nn.Linear(size + context_size + embedding_size, embedding_size)
         self.dropout = Dropout(dropout)
+        self.context_only = context_only
 
     def forward(
         self,
@@ -100,6 +107,10 @@ class Readout(nn.Module):
         embedded: Float[Tensor, "B T E"],
     ) -> Float[Tensor, "B T E"]:
         """Return the features that the output layer scores every piece with."""
+        if self.training and self.context_only > 0:
+            # Not scaled up like dropout: at each position it is either both or the context alone.
+            kept = torch.rand(state.shape[:2], device=state.device)[..., None] >= self.context_only
+            state, embedded = state * kept, embedded * kept
         joined = torch.cat([state, context.to(state.dtype), embedded.to(state.dtype)], dim=-1)
         return self.dropout(self.project(joined).tanh())  # type: ignore[no-any-return]
 
@@ -147,6 +158,7 @@ class SteppingDecoder(RecurrentDecoder):
         layers: int = 1,
         cell: CellType = "gru",
         dropout: float = 0.0,
+        context_only: float = 0.0,
         coverage: bool = False,
     ) -> None:
         super().__init__()
@@ -158,7 +170,7 @@ class SteppingDecoder(RecurrentDecoder):
         self.from_token = nn.Linear(embedding_size, width)
         self.from_context = nn.Linear(attention.context_size, width, bias=False)
         self.from_below = nn.ModuleList(nn.Linear(size, width) for _ in range(layers - 1))
-        self.readout = Readout(size, attention.context_size, embedding_size, dropout)
+        self.readout = Readout(size, attention.context_size, embedding_size, dropout, context_only)
         self.dropout = Dropout(dropout)
 
     def start(self, values: Float[Tensor, "B S M"], mask: Bool[Tensor, "B S"]) -> RecurrentState:
@@ -255,9 +267,12 @@ class ConditionalDecoder(SteppingDecoder):
         layers: int = 1,
         cell: CellType = "gru",
         dropout: float = 0.0,
+        context_only: float = 0.0,
         coverage: bool = False,
     ) -> None:
-        super().__init__(attention, memory_size, embedding_size, size, layers, cell, dropout, coverage)
+        super().__init__(
+            attention, memory_size, embedding_size, size, layers, cell, dropout, context_only, coverage
+        )
         self.token_gates = Gates(size, cell)
 
     def _first_layer(
@@ -286,6 +301,7 @@ class ParallelDecoder(RecurrentDecoder):
         layers: int = 2,
         cell: CellType = "gru",
         dropout: float = 0.0,
+        context_only: float = 0.0,
     ) -> None:
         super().__init__()
         if layers < 2:
@@ -294,7 +310,7 @@ class ParallelDecoder(RecurrentDecoder):
         self.initial = InitialState(memory_size, layers, size, cell)
         sizes = [embedding_size, size + attention.context_size] + [size] * (layers - 2)
         self.layers = nn.ModuleList(RECURRENT[cell](n, size, batch_first=True) for n in sizes)
-        self.readout = Readout(size, attention.context_size, embedding_size, dropout)
+        self.readout = Readout(size, attention.context_size, embedding_size, dropout, context_only)
         self.dropout = Dropout(dropout)
 
     def start(self, values: Float[Tensor, "B S M"], mask: Bool[Tensor, "B S"]) -> RecurrentState:
