@@ -3,13 +3,15 @@
 Two of them step, since what was attended to is fed back before the next query; `ParallelDecoder` has no loop.
 """
 
-from typing import NamedTuple
+import math
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from translate.attention import Attention, Memory
+from translate.attention import AdditiveAttention, Attention, Memory
+from translate.decoders.input_feeding_loop import Weights, input_feeding_loop
 from translate.dropout import Dropout
 from translate.encoders import RECURRENT, CellType
 
@@ -58,11 +60,11 @@ class Gates(nn.Module):
             return output_gate * cell.tanh(), cell
         # As torch.nn.GRU: the reset gate acts after the recurrent product (Cho et al. 2014, v3).
         size = hidden.shape[1]
-        input_gates, input_candidate = inputs.split([2 * size, size], dim=1)
-        recurrent_gates, recurrent_candidate = recurrent.split([2 * size, size], dim=1)
+        input_gates, input_candidate = torch.split(inputs, [2 * size, size], dim=1)
+        recurrent_gates, recurrent_candidate = torch.split(recurrent, [2 * size, size], dim=1)
         reset_gate, update_gate = (input_gates + recurrent_gates).sigmoid().chunk(2, dim=1)
         candidate = torch.addcmul(input_candidate, reset_gate, recurrent_candidate).tanh()
-        return candidate.lerp(hidden, update_gate), None
+        return candidate + update_gate * (hidden - candidate), None
 
 
 class InitialState(nn.Module):
@@ -237,7 +239,57 @@ class InputFeedingDecoder(SteppingDecoder):
 
     The top layer's state asks. So row t of the weights belongs to output piece t, though it was asked before
     piece t-1 was read.
+
+    Args:
+        fused: take a whole sentence's features by `input_feeding_loop`, which computes the same; for one GRU
+            layer, additive attention of one head with softmax, no coverage and no source without a token.
     """
+
+    def __init__(
+        self,
+        attention: Attention,
+        memory_size: int,
+        embedding_size: int,
+        size: int,
+        layers: int = 1,
+        cell: CellType = "gru",
+        dropout: float = 0.0,
+        context_only: float = 0.0,
+        coverage: bool = False,
+        fused: bool = False,
+    ) -> None:
+        super().__init__(
+            attention, memory_size, embedding_size, size, layers, cell, dropout, context_only, coverage
+        )
+        self.fused = fused
+
+    def features(self, embedded: Float[Tensor, "B T E"], state: RecurrentState) -> Float[Tensor, "B T E"]:
+        """Return the features only, without autograd's own loop where possible (it is float32's only)."""
+        if not self.fused or torch.is_autocast_enabled(embedded.device.type):
+            return super().features(embedded, state)
+        embedded = self.dropout(embedded)
+        memory = state.memory.repeated()
+        masking = torch.zeros_like(memory.keys[:, 0, :, 0]).masked_fill_(~memory.mask, -math.inf)
+        attention, recurrent = (
+            cast("AdditiveAttention", self.attention),
+            cast("Gates", self.gates[0]).recurrent,
+        )
+        weights = Weights(
+            cast("nn.Linear", attention.project_query).weight,
+            attention.energy[0],
+            self.from_context.weight,
+            recurrent.weight,
+            recurrent.bias,
+        )
+        states, contexts = input_feeding_loop(
+            self.from_token(embedded),
+            state.hidden[:, 0],
+            memory.values[:, 0],
+            memory.keys[:, 0],
+            masking,
+            weights,
+        )
+        return self.readout(states, contexts, embedded)  # type: ignore[no-any-return]
 
     def _first_layer(
         self, from_token: Float[Tensor, "R X"], state: RecurrentState, cell: Float[Tensor, "R H"] | None
