@@ -29,7 +29,7 @@ def make_table(results: list[Result]) -> str:
     Scores of one name must have one signature, or they could not stand in one column: ValueError.
     """
     signatures = _signatures(results)
-    header = ["config", "parameters", "minutes", *signatures]
+    header = ["config", "parameters", "cores", "minutes", *signatures]
     rows = [header, ["---", *["---:"] * (len(header) - 1)]]
     for result in results:
         summary, name = result["summary"], result["config"]
@@ -37,6 +37,7 @@ def make_table(results: list[Result]) -> str:
         row = [
             f"[{name}](configs/{name}.yaml)",
             f"{summary['parameters'] / 1e6:.1f}M",
+            f"{summary['threads'] * summary.get('processes', 1)}",
             f"{result['minutes']:.0f}",
         ]
         rows.append(row + [f"{values[score]:.1f}" if score in values else "" for score in signatures])
@@ -71,7 +72,8 @@ def _notes(results: list[Result], signatures: dict[str, str]) -> list[str]:
     machines = {_machine(result) for result in results}
     return [
         f"Multi30k, German to English, {' / '.join(sorted(tests))}, the weights that were best in "
-        f"validation. Minutes: all of `seq2see train`, from start to end, on {' / '.join(sorted(machines))}. "
+        f"validation. Minutes: all of `seq2see train`, from start to end, on so many cores of "
+        f"{' / '.join(sorted(machines))}. "
         "Raw results: `benchmarks/results/quality/`.",
         "",
         "Signatures: " + "; ".join(f"{name} `{signature}`" for name, signature in signatures.items()) + ".",
@@ -90,9 +92,8 @@ def _search(result: Result) -> str:
 
 
 def _machine(result: Result) -> str:
-    machine, threads = result["machine"], result["summary"]["threads"]
-    used = f"{threads} thread{'s' * (threads != 1)} of {machine['cpu']} ({machine['cores']} cores)"
-    return f"{used}, torch {machine['torch']}"
+    machine = result["machine"]
+    return f"{machine['cpu']} ({machine['cores']} cores), torch {machine['torch']}"
 
 
 def main() -> int:

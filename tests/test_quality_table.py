@@ -19,7 +19,7 @@ RESULT = {
     "config": "multi30k_bahdanau",
     "minutes": 19.6,
     "machine": {"cpu": "Some CPU", "cores": 4, "torch": "2.12.0"},
-    "summary": {"parameters": 3_640_000, "threads": 2},
+    "summary": {"parameters": 3_640_000, "threads": 1},
     "evaluation": {
         "sentences": 1000,
         "search": {"beam_size": 5, "length_penalty": 1.0},
@@ -33,16 +33,17 @@ RESULT = {
 
 def test_the_table_has_a_row_for_each_result_and_its_notes(quality_table):
     other = copy.deepcopy(RESULT) | {"config": "multi30k_transformer", "minutes": 31.2}
+    other["summary"] |= {"threads": 2, "processes": 3}
 
     assert quality_table.make_table([RESULT, other]).splitlines() == [
-        "| config | parameters | minutes | BLEU | chrF2 |",
-        "| --- | ---: | ---: | ---: | ---: |",
-        "| [multi30k_bahdanau](configs/multi30k_bahdanau.yaml) | 3.6M | 20 | 38.5 | 62.0 |",
-        "| [multi30k_transformer](configs/multi30k_transformer.yaml) | 3.6M | 31 | 38.5 | 62.0 |",
+        "| config | parameters | cores | minutes | BLEU | chrF2 |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| [multi30k_bahdanau](configs/multi30k_bahdanau.yaml) | 3.6M | 1 | 20 | 38.5 | 62.0 |",
+        "| [multi30k_transformer](configs/multi30k_transformer.yaml) | 3.6M | 6 | 31 | 38.5 | 62.0 |",
         "",
         "Multi30k, German to English, test2016 (1,000 sentences), beam 5, length penalty 1.0, the weights "
-        "that were best in validation. Minutes: all of `seq2see train`, from start to end, on 2 threads of "
-        "Some CPU (4 cores), torch 2.12.0. Raw results: `benchmarks/results/quality/`.",
+        "that were best in validation. Minutes: all of `seq2see train`, from start to end, on so many cores "
+        "of Some CPU (4 cores), torch 2.12.0. Raw results: `benchmarks/results/quality/`.",
         "",
         "Signatures: BLEU `tok:13a`; chrF2 `nc:6`.",
     ]

@@ -80,7 +80,11 @@ class InitialState(nn.Module):
     ) -> tuple[Float[Tensor, "B L H"], Float[Tensor, "B L H"] | None]:
         """Return hidden states and cells from the mean over real positions."""
         mean = (values * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
-        hidden = self.project(mean).float().tanh().unflatten(1, (self.layers, -1))
+        first = self.project(mean)
+        first = first.to(
+            torch.promote_types(first.dtype, torch.float32)
+        )  # states are never in half precision
+        hidden = first.tanh().unflatten(1, (self.layers, -1))
         return hidden, torch.zeros_like(hidden) if self.lstm else None
 
 

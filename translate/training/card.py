@@ -30,7 +30,7 @@ These are the weights kept. Test scores, with their sacreBLEU signatures, are in
 `seq2see evaluate`.
 
 {summary["parameters"]:,} parameters; {summary["minutes"]} minutes on {summary["device"]},
-{summary["threads"]} threads, {summary["precision"]}.
+processes {summary["processes"]}, threads of each {summary["threads"]}, {summary["precision"]}.
 
 ## Settings
 
