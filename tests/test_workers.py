@@ -128,7 +128,7 @@ def test_a_resumed_run_of_two_processes_is_the_same_in_every_bit(tmp_path, monke
         probe(patch, on_after_backward=lambda trainer: seeds.append(trainer.lightning_module.seed_of(1)))
         resume(run.path)
     assert len(set(seeds)) == 5
-    before = multiprocessing.active_children()
+    before = set(multiprocessing.active_children())
 
     def interrupt(trainer):
         if trainer.global_step == 2:
@@ -138,21 +138,21 @@ def test_a_resumed_run_of_two_processes_is_the_same_in_every_bit(tmp_path, monke
         probe(patch, on_train_batch_start=interrupt)
         with pytest.raises(KeyboardInterrupt):
             resume(stopped.path)
-    assert multiprocessing.active_children() == before
+    assert set(multiprocessing.active_children()) == before
     assert checkpoint(stopped)["global_step"] == 3
     resume(stopped.path)
     assert_same_run(run, stopped)
-    assert multiprocessing.active_children() == before
+    assert set(multiprocessing.active_children()) == before
 
 
 def test_a_worker_that_ends_is_an_error_and_the_checkpoint_stays(tmp_path, monkeypatch):
     """As when the system is short of memory."""
     config = tiny_config(tmp_path, processes=2, max_steps=9, checkpoint_every=1)
-    before = multiprocessing.active_children()
+    before = set(multiprocessing.active_children())
 
     def kill(trainer):
         if trainer.global_step == 3:
-            for process in set(multiprocessing.active_children()) - set(before):
+            for process in set(multiprocessing.active_children()) - before:
                 process.kill()
                 process.join()
 
