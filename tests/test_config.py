@@ -158,6 +158,7 @@ def test_a_model_that_does_not_fit_together_is_refused(settings, message):
     [
         ({"size": 3}, {"size": 6}),
         ({"size": 6, "bidirectional": False}, {"size": 4}),
+        ({"size": 2, "bridging": True}, {"size": 12}),
         ({"type": "transformer", "size": 8, "positions": "rotary"}, {"size": 8}),
         ({"size": 2}, {"type": "transformer", "size": 8, "positions": "rotary"}),
         ({"size": 4}, {"type": "transformer", "size": 8, "heads": 8}),

@@ -16,11 +16,13 @@ def build(kind, layers=2, dropout=0.0):
             return TransformerEncoder(SIZE, layers, 2, 12, kind, dropout).eval()
         case "forwards gru":
             return RecurrentEncoder(SIZE, 5, layers, "gru", bidirectional=False, dropout=dropout).eval()
+        case "bridged gru":
+            return RecurrentEncoder(SIZE, 5, layers, "gru", dropout=dropout, bridging=True).eval()
         case _:
             return RecurrentEncoder(SIZE, 5, layers, kind, dropout=dropout).eval()
 
 
-KINDS = ["gru", "lstm", "forwards gru", "sinusoidal", "rotary"]
+KINDS = ["gru", "lstm", "forwards gru", "bridged gru", "sinusoidal", "rotary"]
 
 
 def lengths_mask(lengths, size):
@@ -111,6 +113,17 @@ def test_a_recurrent_encoder_is_torchs_own_over_packed_sequences(cell):
     packed = nn.utils.rnn.pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
     expected, _ = nn.utils.rnn.pad_packed_sequence(torchs(packed)[0], batch_first=True)
     torch.testing.assert_close(encoder(embedded, mask)[mask], expected[mask])
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_bridging_puts_the_embedding_behind_what_was_made_of_it(layers):
+    bridged = RecurrentEncoder(SIZE, 5, layers, bridging=True)
+    plain = RecurrentEncoder(SIZE, 5, layers)
+    plain.load_state_dict(bridged.state_dict())
+    embedded, mask = torch.randn(2, 4, SIZE), lengths_mask([4, 3], 4)
+    values = bridged(embedded, mask)
+    assert values.shape[2] == bridged.memory_size == 2 * 5 + SIZE
+    torch.testing.assert_close(values, torch.cat([plain(embedded, mask), embedded], dim=-1))
 
 
 def test_tokens_change_places_and_padding_stays():

@@ -76,6 +76,8 @@ class EncoderConfig:
     """Recurrent only: Cho et al. 2014 or Hochreiter & Schmidhuber 1997."""
     bidirectional: bool = True
     """Recurrent only: read from both ends."""
+    bridging: bool = False
+    """Recurrent only: a value has its piece's embedding, too (source-side bridging, Kuang et al. 2018)."""
     heads: int = 4
     """Transformer only: heads of self-attention."""
     feed_forward_size: int = 512
@@ -297,7 +299,10 @@ def check_model(model: ModelConfig) -> None:
     _check_part(encoder, "encoder", model.embedding_size)
     _check_part(decoder, "decoder", model.embedding_size)
     _divides("model.attention.size", attention.size, "model.attention.heads", attention.heads)
-    memory_size = encoder.size * (2 if encoder.type == "recurrent" and encoder.bidirectional else 1)
+    memory_size = encoder.size
+    if encoder.type == "recurrent":
+        memory_size *= 2 if encoder.bidirectional else 1
+        memory_size += model.embedding_size if encoder.bridging else 0
     if attention.score in ("dot", "symmetric") and decoder.size != memory_size:
         raise UsageError(
             f"model.attention.score {attention.score} needs a query as large as the memory, but "

@@ -18,7 +18,9 @@ class RecurrentEncoder(nn.Module):
 
     Args:
         embedding_size: E, units of an embedded piece.
-        size: hidden units in each direction; M is twice this when bidirectional.
+        size: hidden units in each direction.
+        bridging: put each piece's embedding behind what was made of it (source-side bridging, Kuang et al.
+            2018), so that a context says which pieces were attended to, not only what surrounds them.
     """
 
     def __init__(
@@ -29,10 +31,13 @@ class RecurrentEncoder(nn.Module):
         cell: CellType = "gru",
         bidirectional: bool = True,
         dropout: float = 0.0,
+        bridging: bool = False,
     ) -> None:
         super().__init__()
-        self.memory_size = size * (2 if bidirectional else 1)
-        sizes = [embedding_size] + [self.memory_size] * (layers - 1)
+        output_size = size * (2 if bidirectional else 1)
+        self.memory_size = output_size + (embedding_size if bridging else 0)
+        self.bridging = bridging
+        sizes = [embedding_size] + [output_size] * (layers - 1)
         self.forwards = nn.ModuleList(RECURRENT[cell](n, size, batch_first=True) for n in sizes)
         self.backwards = nn.ModuleList(
             RECURRENT[cell](n, size, batch_first=True) for n in (sizes if bidirectional else [])
@@ -42,7 +47,7 @@ class RecurrentEncoder(nn.Module):
     def forward(self, embedded: Float[Tensor, "B S E"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S M"]:
         """Encode; what stands at padding positions means nothing and must be masked."""
         backwards = reversed_positions(mask)[..., None]
-        x = self.dropout(embedded)
+        x = embedded = self.dropout(embedded)
         for number, layer in enumerate(self.forwards):
             output = layer(x)[0]
             if self.backwards:
@@ -51,7 +56,7 @@ class RecurrentEncoder(nn.Module):
                 reverse = self.backwards[number](reverse)[0]
                 output = torch.cat([output, reverse.gather(1, backwards.expand_as(reverse))], dim=-1)
             x = self.dropout(output)
-        return x  # type: ignore[no-any-return]  # what a Module returns is Any
+        return torch.cat([x, embedded.to(x.dtype)], dim=-1) if self.bridging else x
 
 
 def reversed_positions(mask: Bool[Tensor, "B S"]) -> Int[Tensor, "B S"]:

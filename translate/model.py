@@ -135,6 +135,7 @@ def _build_encoder(config: ModelConfig) -> Encoder:
                 encoder.cell,
                 encoder.bidirectional,
                 config.dropout,
+                encoder.bridging,
             )
         case "transformer":
             return TransformerEncoder(
