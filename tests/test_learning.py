@@ -44,11 +44,7 @@ def test_unseen_sentences_are_translated(corpus, translator):
 
 
 def test_bahdanau_attention_points_at_the_words_that_a_word_comes_from(corpus, translator):
-    """Of the target words that come from some source word, at least 90% attend to one of theirs most.
-
-    With the parallel decoder, whose query has read the word before. Under input feeding it has not, so at the
-    final full stop it looks back at a verb, to see whether that was written.
-    """
+    """Of the target words that come from some source word, at least 97% attend to one of theirs most."""
     test = corpus.splits["test"]
     pairs = list(zip(test["src"], test["tgt"], strict=True))
     reading = choose_attention(translator.config.model, None, None)
@@ -60,4 +56,4 @@ def test_bahdanau_attention_points_at_the_words_that_a_word_comes_from(corpus, t
         linked = {tgt for _, tgt in gold}
         right += sum((int(most[tgt]), tgt) in gold for tgt in linked)
         total += len(linked)
-    assert right / total >= 0.9
+    assert right / total >= 0.97
