@@ -61,7 +61,7 @@ def test_two_files_and_flags_make_a_run(files, tmp_path, capsys):
     assert captured.out == ""
     for message in (
         "training the tokenizer on 40 pairs\n",
-        " parameters, 40 pairs in 6 batches an epoch, 8.6% of their slots padding; float32: as asked for\n",
+        " parameters, 40 pairs in 6 batches an epoch, 8.6% of their slots padding; 1 process, float32: as",
         "step 4 of 4, loss ",
         "step 4, epoch 0.67, ",
         "done: 4 steps in ",

@@ -109,7 +109,8 @@ def test_several_processes_train_as_one_does(tmp_path, monkeypatch, caplog):
         run = train(config, tmp_path / f"run{processes}")
         models.append(run.load_model())
         losses.append([float(loss) for loss in re.findall(r"loss ([\d.]+)", caplog.text)])
-        assert run.read_json(run.summary_path)["processes"] == processes
+        summary = run.read_json(run.summary_path)
+        assert (summary["processes"], summary["threads"]) == (processes, 1)
         assert f"{processes} process" in caplog.text
     assert len(losses[0]) > 4
     assert losses[0] == pytest.approx(losses[1], abs=2e-3)
@@ -128,6 +129,8 @@ def test_a_resumed_run_of_two_processes_is_the_same_in_every_bit(tmp_path, monke
         probe(patch, on_after_backward=lambda trainer: seeds.append(trainer.lightning_module.seed_of(1)))
         resume(run.path)
     assert len(set(seeds)) == 5
+    assert run.read_json(run.summary_path)["threads"] == 1  # of each
+    assert torch.get_num_threads() == 2  # as before: what comes after may use both
     before = set(multiprocessing.active_children())
 
     def interrupt(trainer):
@@ -142,6 +145,7 @@ def test_a_resumed_run_of_two_processes_is_the_same_in_every_bit(tmp_path, monke
     assert checkpoint(stopped)["global_step"] == 3
     resume(stopped.path)
     assert_same_run(run, stopped)
+    torch.set_num_threads(1)
     assert set(multiprocessing.active_children()) == before
 
 

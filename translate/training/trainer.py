@@ -114,6 +114,7 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
         _ignore_known_warnings()
         parallel: list[pl.Callback] = []
         if processes > 1:
+            stack.callback(set_threads, threads)  # each process has its share of them until then
             share = max(1, threads // processes)
             workers = Workers(model, processes - 1, share, plan.precision == "bf16")
             stack.callback(workers.stop)
@@ -251,6 +252,7 @@ def _why_ended(step: int, state: Mapping[str, Any], settings: TrainingConfig) ->
 
 
 def _finish(run: RunDirectory, plan: Plan, state: Mapping[str, Any], parameters: int, step: int) -> None:
+    processes = _processes(run.config, plan)
     summary = {
         "parameters": parameters,
         "steps": step,
@@ -259,8 +261,8 @@ def _finish(run: RunDirectory, plan: Plan, state: Mapping[str, Any], parameters:
         "best_step": state["best_step"],
         "device": plan.device,
         "precision": plan.precision,
-        "threads": torch.get_num_threads(),
-        "processes": _processes(run.config, plan),
+        "processes": processes,
+        "threads": max(1, torch.get_num_threads() // processes),  # of each
         "torch": torch.__version__,
     }
     run.save_json(run.summary_path, summary)
