@@ -25,7 +25,7 @@ test: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile --cov=translate --cov-report=term:skip-covered --cov-fail-under=90
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --cov=translate --cov-report=term:skip-covered --cov-fail-under=90
 
 bench-train bench-translate: bench-%: $(VENV)/demo.stamp
 	$(BIN)/python benchmarks/$*_speed.py $(BENCH)
