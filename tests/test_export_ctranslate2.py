@@ -242,6 +242,10 @@ def test_longer_translations_than_the_table_has_are_refused(monkeypatch, run):
             "model.attention.normalizer is sparsemax, needed is softmax",
         ),
         (
+            {"attention": AttentionConfig("scaled_dot", size=16, heads=4, end_of_sentence=False)},
+            "model.attention.end_of_sentence is false, needed is true",
+        ),
+        (
             {"attention": AttentionConfig("scaled_dot", size=8, heads=4)},
             "model.attention.size is 8, needed is 16 (model.decoder.size)",
         ),

@@ -59,14 +59,21 @@ def check_exportable(model: ModelConfig) -> None:
         ("decoder.type", decoder.type, "transformer"),
         ("attention.score", attention.score, "scaled_dot"),
         ("attention.normalizer", attention.normalizer, "softmax"),
+        ("attention.end_of_sentence", attention.end_of_sentence, True),
         ("attention.size", attention.size, decoder.size),
         ("attention.heads", attention.heads, decoder.heads),
     ):
         if value != needed:
-            as_what = f" (model.decoder.{setting.partition('.')[2]})" if isinstance(needed, int) else ""
+            as_what = f" (model.decoder.{setting.partition('.')[2]})" if type(needed) is int else ""
             raise UsageError(
-                f"CTranslate2 cannot run this model: model.{setting} is {value}, needed is {needed}{as_what}"
+                f"CTranslate2 cannot run this model: model.{setting} is {_yaml(value)}, needed is "
+                f"{_yaml(needed)}{as_what}"
             )
+
+
+def _yaml(value: object) -> str:
+    """A setting's value as a config says it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class Weights:
