@@ -1,5 +1,6 @@
 import http.server
 import threading
+from importlib.metadata import version
 
 import pytest
 
@@ -17,6 +18,17 @@ def test_it_tells_about_this_machine(capsys):
     assert out.startswith(f"seq2see       {translate.__version__}, ")
     assert out.endswith("all that is needed is there\n")
     assert "hub           https://huggingface.co not asked" in out
+    assert f"\nctranslate2   {version('ctranslate2')}\n" in out
+
+
+def test_ctranslate2_may_be_missing(capsys, monkeypatch):
+    here = doctor.installed_version
+    monkeypatch.setattr(
+        doctor, "installed_version", lambda name: None if name == "ctranslate2" else here(name)
+    )
+    assert seq2see.main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "\nctranslate2   not installed (for `seq2see export`: pip install 'ctranslate2>=" in out
 
 
 def test_something_missing_is_exit_3_and_says_how_to_get_it(capsys, monkeypatch):

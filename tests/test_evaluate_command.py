@@ -171,7 +171,7 @@ def test_a_run_is_evaluated_on_the_test_part_of_its_own_corpus(run_path, corpus,
     assert entry["search"]["beam_size"] == 2  # the run's own
     assert set(entry["versions"]) == {"seq2see", "torch"}
     assert len((tmp_path / "hyp.txt").read_bytes().split(b"\n")) == 3 + 1
-    assert "translated 3 sentences in " in caplog.text
+    assert "translated 3 sentences with torch in float32 on cpu in " in caplog.text
     assert "sentences/s" in caplog.text
 
 

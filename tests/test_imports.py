@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tiny import tiny_export, tiny_run
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "translate"
@@ -14,13 +15,15 @@ PACKAGE = ROOT / "translate"
 # A module imports from lines above its own, and from its own folder; nothing else of ours.
 ORDER = [
     ["errors"],
-    ["config", "platforms", "text_files"],
+    ["config", "grouping", "platforms", "text_files"],
+    ["engine"],
     ["attention", "config_files", "corpora", "dropout", "search", "tokenizer"],
     ["arguments", "padding", "transformer"],
     ["batches", "encoders"],
     ["decoders"],
     ["model"],
-    ["run_directory"],
+    ["run_directory", "torch_engine"],
+    ["export"],
     ["translator"],
     ["alignment", "evaluation"],
     ["training"],
@@ -31,6 +34,7 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 
 # Each outside library, and who may import it.
 DOORS = {
+    "ctranslate2": ["export"],
     "datasets": ["batches", "corpora"],
     "entmax": ["attention"],
     "jsonargparse": ["arguments", "commands", "config_files"],
@@ -44,7 +48,17 @@ DOORS = {
 }
 
 # What takes long to import, and what `--help` can do without.
-HEAVY = {"datasets", "lightning", "matplotlib", "numpy", "pandas", "sacrebleu", "sentencepiece", "torch"}
+HEAVY = {
+    "ctranslate2",
+    "datasets",
+    "lightning",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "sacrebleu",
+    "sentencepiece",
+    "torch",
+}
 
 
 def modules() -> dict[str, Path]:
@@ -108,10 +122,21 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert loaded_by("import translate; translate.__version__") == set()
 
 
-def test_translating_loads_neither_lightning_nor_datasets_nor_matplotlib() -> None:
-    loaded = loaded_by("from translate import Translator")
+def test_translating_loads_neither_lightning_nor_datasets_nor_matplotlib(tmp_path: Path) -> None:
+    run = str(tiny_run(tmp_path))
+    loaded = loaded_by(f"from translate import Translator; Translator({run!r}).translate(['Hund'])")
     assert "torch" in loaded
-    assert not loaded & {"datasets", "lightning", "matplotlib", "sacrebleu"}
+    assert not loaded & {"ctranslate2", "datasets", "lightning", "matplotlib", "sacrebleu"}
+
+
+def test_translating_with_ctranslate2_does_not_load_torch(tmp_path: Path) -> None:
+    run = str(tiny_export(tmp_path).path)
+    code = (
+        f"import seq2see\nassert seq2see.main(['translate', {run!r}, 'Hund', '--engine', 'ctranslate2']) == 0"
+    )
+    loaded = loaded_by(code)
+    assert "ctranslate2" in loaded
+    assert not loaded & {"datasets", "lightning", "matplotlib", "sacrebleu", "torch"}
 
 
 def test_help_of_every_verb_loads_nothing_heavy() -> None:

@@ -188,6 +188,76 @@ def test_weights_of_another_model_are_refused(change, run):
         run.load_model()
 
 
+# Exports
+
+
+def write_export(content=b"model"):
+    """A stand-in for an engine's converter."""
+    return lambda model, tokenizers, folder: (folder / "model.bin").write_bytes(content) and None
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "export.json"}
+
+
+def test_an_export_comes_back_with_what_it_was_made_from(run):
+    assert run.find_export(run.tokenizers()) is None
+    saved = run.save_export(write_export(), "int8", 77)
+    assert run.find_export(run.tokenizers()) == saved
+    assert (saved.path, saved.quantization, saved.positions, saved.current) == (
+        run.path / "ctranslate2",
+        "int8",
+        77,
+        True,
+    )
+    assert files(saved.path) == {"model.bin": b"model"}
+
+
+def test_an_export_of_other_weights_or_tokenizers_is_not_current(run):
+    run.save_export(write_export(), "int8", 77)
+    other = Tokenizer.train(["another text altogether"], TokenizerConfig(vocab_size=280))
+    assert not run.find_export(Tokenizers(other, other)).current
+    run.save_weights(run.build_model(run.tokenizers()), run.tokenizers())
+    assert not run.find_export(run.tokenizers()).current
+
+
+def test_an_export_during_which_the_weights_change_is_not_current(run):
+    def write(model, tokenizers, folder):
+        run.save_weights(run.build_model(tokenizers), tokenizers)
+
+    run.save_export(write, "int8", 77)
+    assert not run.find_export(run.tokenizers()).current
+
+
+def test_a_new_export_replaces_the_old_one_whole_or_not_at_all(run):
+    def killed(model, tokenizers, folder):
+        (folder / "half").touch()
+        raise Killed
+
+    run.save_export(write_export(b"old"), "int8", 77)
+    before = {path.name for path in run.path.iterdir()}
+    with pytest.raises(Killed):
+        run.save_export(killed, "float32", 78)
+    assert files(run.export_path) == {"model.bin": b"old"}
+    assert run.find_export(run.tokenizers()).quantization == "int8"
+    for left_over in ("ctranslate2.new", "ctranslate2.old"):
+        (run.path / left_over / "deep").mkdir(parents=True)
+    run.save_export(write_export(b"new"), "float32", 78)
+    assert files(run.export_path) == {"model.bin": b"new"}
+    assert {path.name for path in run.path.iterdir()} == before
+
+
+def test_without_weights_there_is_nothing_to_export_and_no_export_to_use(run):
+    run.save_export(write_export(), "int8", 77)
+    run.weights_path.unlink()
+    for attempt in (
+        lambda: run.save_export(write_export(), "int8", 77),
+        lambda: run.find_export(run.tokenizers()),
+    ):
+        with pytest.raises(InputError, match=r"run has no model\.safetensors: training has not come to"):
+            attempt()
+
+
 # Checkpoints
 
 

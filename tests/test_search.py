@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from translate.config import SearchConfig
-from translate.search import Hypothesis, beam_search, top
+from translate.engine import Hypothesis
+from translate.search import beam_search, top
 
 BOS, EOS = 0, 1
 WORDS = (2, 3, 4)

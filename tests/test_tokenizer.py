@@ -194,6 +194,15 @@ def test_pieces_show_word_starts_and_special_ids():
     assert tokenizer.pieces(ids) == ["<s>", "▁der", "▁Hund", "▁", "<ph>", "<unk>", "</s>", "<pad>"]
 
 
+def test_the_names_of_a_vocabulary_differ_even_where_pieces_look_alike():
+    config = TokenizerConfig(vocab_size=300, user_defined_symbols=("▁x", " x"))
+    tokenizer = Tokenizer.train(sentences(), config)
+    names = tokenizer.vocabulary()
+    assert len({*names}) == len(names) == len(tokenizer)
+    assert len({*tokenizer.pieces(range(len(names)))}) < len(names)
+    assert names[:4] == ["<pad>", "<s>", "</s>", "<unk>"]
+
+
 def test_a_word_has_the_same_pieces_at_the_beginning_and_inside():
     assert UNIGRAM.encode("Hund") * 2 == UNIGRAM.encode("Hund Hund")
 

@@ -22,6 +22,7 @@ from translate.batches import BatchLoader, IdPairs, collate
 from translate.evaluation import bleu
 from translate.platforms import Facts
 from translate.run_directory import RunDirectory
+from translate.torch_engine import TorchEngine
 from translate.training.clock import Clock
 from translate.training.loss import batch_loss
 from translate.training.module import TrainingModule
@@ -147,7 +148,7 @@ def test_the_weights_that_are_kept_have_the_score_and_the_loss_that_were_logged(
     best = run.read_json(run.summary_path)["best_step"]
     row = next(row for row in run.read_metrics() if int(row["step"]) == best)
     greedy = replace(config.search, beam_size=1)
-    found = [translation.text for translation in translate_texts(model, tokenizers, src, greedy)]
+    found = [translation.text for translation in translate_texts(TorchEngine(model), tokenizers, src, greedy)]
     assert f"{bleu(found, tgt):.2f}" == row["valid_bleu"]
     total, count = 0.0, 0
     for src_text, tgt_text in zip(src, tgt, strict=True):  # not smoothed, each target piece counting alike

@@ -18,6 +18,7 @@ from translate.config import (
 )
 from translate.padding import pad
 from translate.tokenizer import BOS_ID, EOS_ID
+from translate.torch_engine import TorchEngine
 from translate.training.trainer import train
 from translate.translator import translate_texts
 
@@ -78,7 +79,9 @@ def test_a_model_learns_and_its_alignment_is_a_diagonal(model, step, steps, rate
     assert run.read_json(run.summary_path)["best_step"] == steps
 
     trained, tokenizers = run.load_model(), run.tokenizers()
-    found = translate_texts(trained, tokenizers, [src for src, _ in pairs], SearchConfig(beam_size=1))
+    found = translate_texts(
+        TorchEngine(trained), tokenizers, [src for src, _ in pairs], SearchConfig(beam_size=1)
+    )
     right = sum(translation.text == tgt for translation, (_, tgt) in zip(found, pairs, strict=True))
     assert right / len(pairs) > 0.9
 

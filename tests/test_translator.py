@@ -14,6 +14,7 @@ from translate.errors import InputError, UsageError
 from translate.model import build_model
 from translate.padding import pad
 from translate.tokenizer import BOS_ID, EOS_ID
+from translate.torch_engine import TorchEngine
 from translate.translator import cut, translate_texts
 
 TEXTS = [
@@ -41,7 +42,7 @@ def model(tokenizers):
 @pytest.fixture
 def translate(model, tokenizers):
     def translate(texts, search=SEARCH, **settings):
-        return translate_texts(model, tokenizers, texts, search, **settings)
+        return translate_texts(TorchEngine(model), tokenizers, texts, search, **settings)
 
     return translate
 
@@ -78,9 +79,10 @@ def test_batches_change_neither_texts_nor_scores(decoder, encoder, tokenizers):
     model = build_model(small_config(encoder, decoder), len(tokenizers.src), len(tokenizers.tgt), joint=True)
     for parameter in model.output.parameters():
         torch.nn.init.normal_(parameter)
-    together = translate_texts(model, tokenizers, TEXTS, BEAM)
+    engine = TorchEngine(model)
+    together = translate_texts(engine, tokenizers, TEXTS, BEAM)
     for texts, batch_tokens in ((TEXTS, 1), (TEXTS, 100), (TEXTS[::-1], 100)):
-        others = translate_texts(model, tokenizers, texts, BEAM, batch_tokens=batch_tokens)
+        others = translate_texts(engine, tokenizers, texts, BEAM, batch_tokens=batch_tokens)
         if texts != TEXTS:
             others = others[::-1]
         for one, other in zip(together, others, strict=True):
@@ -126,7 +128,7 @@ def parrot(model, tokenizers):
 
     def translate(text, ratio=1.0, offset=0, **settings):
         search = SearchConfig(beam_size=1, max_length_ratio=ratio, max_length_offset=offset)
-        return translate_texts(model, tokenizers, [text], search, **settings)[0].text
+        return translate_texts(TorchEngine(model), tokenizers, [text], search, **settings)[0].text
 
     return translate
 

@@ -15,8 +15,11 @@ from translate.config import (
     SearchConfig,
     TokenizerConfig,
 )
+from translate.export import Quantization
+from translate.export.ctranslate2_model import export_ctranslate2
+from translate.model import Seq2Seq
 from translate.run_directory import RunDirectory
-from translate.tokenizer import Tokenizer, Tokenizers
+from translate.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, Tokenizers
 
 SENTENCES = (
     "Ein Hund läuft über die Wiese.",
@@ -32,6 +35,12 @@ MODEL = ModelConfig(
     attention=AttentionConfig(size=16),
     decoder=DecoderConfig(size=16),
 )
+TRANSFORMER = ModelConfig(
+    embedding_size=16,
+    encoder=EncoderConfig(type="transformer", size=16, heads=2, feed_forward_size=24, layers=2),
+    attention=AttentionConfig(score="scaled_dot", size=16, heads=4),
+    decoder=DecoderConfig(type="transformer", size=16, heads=4, feed_forward_size=24, layers=2),
+)
 # Untrained models seldom end by themselves.
 SEARCH = SearchConfig(beam_size=2, max_length_ratio=1.0, max_length_offset=2)
 
@@ -43,17 +52,47 @@ def tiny_tokenizers() -> Tokenizers:
     return Tokenizers(tokenizer, tokenizer)
 
 
+@cache
+def separate_tokenizers() -> Tokenizers:
+    """A vocabulary for each language, of different sizes."""
+    src = Tokenizer.train(SENTENCES[:3], TokenizerConfig(vocab_size=290))
+    return Tokenizers(src, Tokenizer.train(SENTENCES[3:], TokenizerConfig(vocab_size=280)))
+
+
 def tiny_run(
-    folder: Path, model: ModelConfig = MODEL, search: SearchConfig = SEARCH, max_length: int = 32
+    folder: Path,
+    model: ModelConfig = MODEL,
+    search: SearchConfig = SEARCH,
+    max_length: int = 32,
+    tokenizers: Tokenizers | None = None,
 ) -> Path:
     """Make a run directory called `run` in a folder, and return its path."""
     config = Config(data=DataConfig(max_length=max_length), model=model, search=search)
 
     def prepare(directory: RunDirectory) -> None:
-        tokenizers = tiny_tokenizers()
+        vocabularies = tokenizers or tiny_tokenizers()
         directory.save_config(config)
-        directory.save_tokenizers(tokenizers)
+        directory.save_tokenizers(vocabularies)
         torch.manual_seed(0)
-        directory.save_weights(directory.build_model(tokenizers), tokenizers)
+        directory.save_weights(directory.build_model(vocabularies), vocabularies)
 
     return RunDirectory.create(folder / "run", prepare).path
+
+
+def tiny_export(folder: Path, quantization: Quantization = "float32", **settings) -> RunDirectory:
+    """A tiny run of a transformer that has made up its mind, exported for CTranslate2."""
+    run = RunDirectory.open(tiny_run(folder, **{"model": TRANSFORMER, **settings}))
+    run.save_weights(decided(run.load_model()), run.tokenizers())
+    export_ctranslate2(run, quantization)
+    return run
+
+
+def decided(model: Seq2Seq) -> Seq2Seq:
+    """As if trained: sure of some pieces, of the end now and then, and never producing special ones."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        # Of both signs, so that a piece whose embedding is tied to the output does not repeat itself.
+        model.decoder.norm.weight.normal_(std=5)
+        model.output.bias[[PAD_ID, BOS_ID, UNK_ID]] = -30
+        model.output.bias[EOS_ID] = 4
+    return model

@@ -21,7 +21,7 @@ __all__ = ["Translation", "Translator", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch only when a Translator is asked for (PEP 562)."""
+    """Import what translates only when it is asked for (PEP 562)."""
     if name in ("Translator", "Translation"):
         from translate import translator
 

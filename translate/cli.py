@@ -34,6 +34,7 @@ VERBS = (
     "translate",
     "evaluate",
     "align",
+    "export",
     "demo",
 )  # in the order of work
 

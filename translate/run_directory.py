@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from translate.config import Config
 from translate.config_files import dump_config, load_config
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from translate.tokenizer import Tokenizers
 
 MADE_BY = "a run directory is made by `seq2see train --out DIR`"
+EXPORT_FACTS = "export.json"  # what an export was made from and how
+
+
+class Export(NamedTuple):
+    """The model for another engine, as it lies in a run directory."""
+
+    path: Path  # folder that the engine reads
+    quantization: str  # of the weights, such as int8
+    positions: int  # most pieces of a source or a translation, its end counted
+    current: bool  # made from the weights and tokenizers that are in the run directory now
 
 
 class RunDirectory:
@@ -34,6 +44,7 @@ class RunDirectory:
         self.path = path
         self.config_path = path / "config.yaml"
         self.weights_path = path / "model.safetensors"
+        self.export_path = path / "ctranslate2"
         self.checkpoint_path = path / "last.ckpt"
         self.previous_checkpoint_path = path / "previous.ckpt"
         self.checksums_path = path / "checksums.json"
@@ -147,11 +158,7 @@ class RunDirectory:
         from safetensors import SafetensorError, safe_open
         from safetensors.torch import load_model
 
-        if not self.weights_path.is_file():
-            raise InputError(
-                f"{self.path} has no model.safetensors: training has not come to its first validation; go on "
-                f"with `seq2see train --resume {self.path}`"
-            )
+        self._need_weights()
         tokenizers = self.tokenizers()
         model = self.build_model(tokenizers)
         try:
@@ -170,6 +177,73 @@ class RunDirectory:
                 f"{self.weights_path} does not fit the model in {self.config_path}: the two belong together"
             ) from None
         return model.to(device).eval()
+
+    def _need_weights(self) -> None:
+        if not self.weights_path.is_file():
+            raise InputError(
+                f"{self.path} has no model.safetensors: training has not come to its first validation; go on "
+                f"with `seq2see train --resume {self.path}`"
+            )
+
+    # The weights for another engine
+
+    def save_export(
+        self, write: Callable[["Seq2Seq", "Tokenizers", Path], None], quantization: str, positions: int
+    ) -> Export:
+        """Let `write` make an export of model and tokenizers in a new folder; it then replaces the old one.
+
+        Whenever this is killed, there is a whole export or none.
+
+        Raises:
+            InputError: as `load_model`.
+        """
+        self._need_weights()
+        # Before the weights are read: should training replace them meanwhile, the export is not current.
+        weights_sha256 = _sha256(self.weights_path)
+        tokenizers = self.tokenizers()
+        aside, old = self.path / "ctranslate2.new", self.path / "ctranslate2.old"
+        for folder in (aside, old):
+            shutil.rmtree(folder, ignore_errors=True)
+        aside.mkdir()
+        try:
+            write(self.load_model(), tokenizers, aside)
+            about = {
+                "weights_sha256": weights_sha256,
+                "tokenizers": _fingerprint(tokenizers),
+                "quantization": quantization,
+                "positions": positions,
+            }
+            self.save_json(aside / EXPORT_FACTS, about)
+            for path in aside.iterdir():
+                _sync(path)
+            if self.export_path.exists():
+                self.export_path.rename(old)
+            aside.rename(self.export_path)
+        finally:
+            for folder in (aside, old):
+                shutil.rmtree(folder, ignore_errors=True)
+        return Export(self.export_path, quantization, positions, current=True)
+
+    def find_export(self, tokenizers: "Tokenizers") -> Export | None:
+        """Return the export, if there is one; the tokenizers are the run's.
+
+        Raises:
+            InputError: it is damaged, or there are no weights that it could be of.
+        """
+        if not self.export_path.is_dir():
+            return None
+        self._need_weights()
+        try:
+            about = self.read_json(self.export_path / EXPORT_FACTS)
+            made_from = (about["weights_sha256"], about["tokenizers"])
+            quantization, positions = str(about["quantization"]), int(about["positions"])
+        except (ValueError, TypeError, KeyError):
+            raise InputError(
+                f"{self.export_path} is damaged (no good {EXPORT_FACTS}): make it anew with "
+                f"`seq2see export {self.path}`, or remove it"
+            ) from None
+        current = made_from == (_sha256(self.weights_path), _fingerprint(tokenizers))
+        return Export(self.export_path, quantization, positions, current)
 
     # Checkpoints to resume from
 
@@ -261,7 +335,7 @@ class RunDirectory:
                 )
 
     def save_json(self, path: Path, value: object) -> None:
-        """Write summary.json or evaluation.json."""
+        """Write summary.json, evaluation.json or the like."""
         _write(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
     def read_json(self, path: Path) -> Any:
@@ -290,6 +364,10 @@ def _write(path: Path, content: bytes) -> None:
 
 def _replace(aside: Path, path: Path) -> None:
     """Rename, after the content has reached the disk."""
-    with aside.open("rb+") as file:
-        os.fsync(file.fileno())
+    _sync(aside)
     aside.replace(path)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from translate.config import SearchConfig
+from translate.engine import Hypothesis
 
 AnyState = TypeVar("AnyState", bound="State")
 
@@ -33,20 +34,6 @@ class State(Protocol):
 # From the last token of each row (R) and the state to the log-probabilities of its next token (R, V) and the
 # new state. They are handed over: search writes into them, which saves a copy as large as a model's output.
 Step = Callable[[Tensor, AnyState], tuple[Tensor, AnyState]]
-
-
-class Hypothesis(NamedTuple):
-    """One translation of one sentence."""
-
-    tokens: list[int]  # without bos and eos
-    score: float  # log_prob / length ** length_penalty: what translations are ranked by
-    log_prob: float  # natural logarithm of the probability of the tokens, and of eos if finished
-    finished: bool  # eos was reached; otherwise the greatest length was, or no token was possible
-
-    @property
-    def length(self) -> int:
-        """How many tokens log_prob is the sum of: eos counts."""
-        return len(self.tokens) + self.finished
 
 
 class Rules(NamedTuple):

@@ -157,6 +157,11 @@ class Tokenizer:
         """
         return [_unescape(self._processor.IdToPiece(piece)) for piece in ids]
 
+    def vocabulary(self) -> list[str]:
+        """Return SentencePiece's own names of all pieces, by id; no two are the same."""
+        names: list[str] = self._processor.IdToPiece(list(range(len(self))))
+        return names
+
     def offsets(self, text: str) -> list[tuple[int, int]]:
         """Return where each piece of `encode(text)` comes from: `text[begin:end]`, counted in characters.
 

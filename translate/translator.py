@@ -3,27 +3,27 @@
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
-
-import torch
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from translate.config import SearchConfig
-from translate.errors import InputError
-from translate.model import Seq2Seq
-from translate.padding import group_by_tokens, pad
-from translate.platforms import choose_plan, gather_facts
+from translate.engine import Engine, EngineName, Hypothesis, max_length
+from translate.errors import InputError, UsageError
+from translate.grouping import group_by_tokens
+from translate.platforms import choose_plan, count_cores, gather_facts, set_threads
 from translate.run_directory import RunDirectory
-from translate.search import Hypothesis, beam_search
-from translate.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, Tokenizers
+from translate.tokenizer import Tokenizer, Tokenizers
+
+if TYPE_CHECKING:
+    from translate.model import Seq2Seq
 
 log = logging.getLogger(__name__)
 
 OnLong = Literal["split", "truncate", "error"]
+EngineChoice = Literal["auto", EngineName]
 Span = tuple[int, int]
 
-# Enough for full matrix products, little enough for a laptop; half of it is hardly slower.
-BATCH_TOKENS = 8192
 # Where a long line may best be cut: before the white space after a sentence (or a part of one), and in
 # scripts without white space behind the full stop.
 SENTENCE_END = re.compile(r"""[.!?…;:]["'”’»)\]]*(?=\s)|[。！？；…]["'”’」』）]*""")
@@ -55,29 +55,41 @@ class Translator:
     Args:
         run: a run directory.
         device: auto, cpu, cuda or mps.
+        engine: torch runs every model; ctranslate2 an export of exactly the run's weights, faster and without
+            importing torch; auto takes ctranslate2 where it can, and says why if there is an export, but not
+            a usable one.
+        threads: of the processor (of torch's, in this whole process); 0: one per core.
 
     Raises:
-        InputError: no run directory there, or one without good weights.
-        UsageError: the device is not there.
+        InputError: no run directory there, one without good weights, or no export that fits.
+        UsageError: the device is not there, or not for the engine.
     """
 
-    def __init__(self, run: str | Path, device: str = "auto") -> None:
-        directory = RunDirectory.open(run)
-        self.config = directory.config
-        self.tokenizers = directory.tokenizers()
-        self.model = directory.load_model(choose_plan(device, "float32", gather_facts()).device)
+    def __init__(
+        self, run: str | Path, device: str = "auto", engine: EngineChoice = "torch", threads: int = 0
+    ) -> None:
+        self.directory = RunDirectory.open(run)
+        self.config = self.directory.config
+        self.tokenizers = self.directory.tokenizers()
+        self._device = device
+        self.engine = self._open_engine(engine, threads)
+
+    @cached_property
+    def model(self) -> "Seq2Seq":
+        """The model itself: what the torch engine searches with, or what an alignment is read from."""
+        return self.directory.load_model(choose_plan(self._device, "float32", gather_facts()).device)
 
     def translate(
         self,
         texts: Sequence[str],
         search: SearchConfig | None = None,
         on_long: OnLong = "split",
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int | None = None,
         first_line: int = 1,
     ) -> list[Translation]:
         """As `translate_texts`, with the run's model, and the run's search unless one is given."""
         return translate_texts(
-            self.model,
+            self.engine,
             self.tokenizers,
             texts,
             search or self.config.search,
@@ -87,15 +99,46 @@ class Translator:
             first_line=first_line,
         )
 
+    def _open_engine(self, choice: EngineChoice, threads: int) -> Engine:
+        if choice != "torch":
+            try:
+                return self._open_export(threads)
+            except (InputError, UsageError) as error:
+                if choice == "ctranslate2":
+                    raise
+                if self.directory.export_path.exists():
+                    log.info("the export for CTranslate2 is not used: %s", error)
+        from translate.torch_engine import TorchEngine
 
-@torch.inference_mode()
+        set_threads(threads)
+        return TorchEngine(self.model)
+
+    def _open_export(self, threads: int) -> Engine:
+        from translate.export.ctranslate2_engine import Ctranslate2Engine
+
+        path = self.directory.path
+        if self._device not in ("auto", "cpu"):
+            raise UsageError(
+                f"device {self._device} is not for engine ctranslate2, which computes on the cpu"
+            )
+        export = self.directory.find_export(self.tokenizers)
+        if export is None:
+            raise InputError(f"{path} holds no export for CTranslate2: make one with `seq2see export {path}`")
+        if not export.current:
+            raise InputError(
+                f"{export.path} was made from other weights than those in {path} now: make it anew with "
+                f"`seq2see export {path}`"
+            )
+        return Ctranslate2Engine(export, self.tokenizers, threads or count_cores())
+
+
 def translate_texts(
-    model: Seq2Seq,
+    engine: Engine,
     tokenizers: Tokenizers,
     texts: Sequence[str],
     search: SearchConfig,
     *,
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
     on_long: OnLong = "split",
     max_src_length: int = 256,
     first_line: int = 1,
@@ -105,25 +148,31 @@ def translate_texts(
     Which texts are translated together changes nothing but rounding.
 
     Args:
-        batch_tokens: slots of a batch: the longest source times sentences times hypotheses of each.
+        batch_tokens: slots of a batch: the longest source times sentences times hypotheses of each; the
+            engine's own unless given.
         on_long: what becomes of a text with more than `max_src_length` pieces. split: it is translated in
             parts, cut after a sentence, else at white space, else anywhere; the n-th best translation is that
             of all parts. truncate: its first pieces are translated. Either is logged as a warning.
-        max_src_length: pieces, end of sentence not counted.
+        max_src_length: pieces, end of sentence not counted; fewer where the engine takes no more.
         first_line: number of the first text in messages.
 
     Raises:
         InputError: a text is too long, with on_long error.
+        UsageError: the search may ask for longer translations than the engine can give.
     """
     if isinstance(texts, str):
         raise TypeError("texts is one str: give a sequence of them, such as [text]")
+    if engine.positions is not None:
+        max_src_length = min(max_src_length, engine.positions - 1)
+        longest = max_length(max_src_length, search)
+        if longest >= engine.positions:
+            raise UsageError(
+                f"translations may have {longest} pieces (of sources of {max_src_length}), but engine "
+                f"{engine.name} only has positions for {engine.positions - 1}: allow fewer, or choose engine "
+                "torch"
+            )
     parts = _parts(tokenizers.src, texts, max_src_length, on_long, first_line)
-    was_training = model.training
-    model.eval()
-    try:
-        found = _search(model, [part.ids for part in parts], search, batch_tokens)
-    finally:
-        model.train(was_training)
+    found = _search(engine, [part.ids for part in parts], search, batch_tokens or engine.batch_tokens)
     of_text: list[list[tuple[Part, list[Hypothesis]]]] = [[] for _ in texts]
     for part, hypotheses in zip(parts, found, strict=True):
         of_text[part.number].append((part, hypotheses))
@@ -134,22 +183,13 @@ def translate_texts(
 
 
 def _search(
-    model: Seq2Seq, rows: Sequence[list[int]], search: SearchConfig, batch_tokens: int
+    engine: Engine, rows: Sequence[list[int]], search: SearchConfig, batch_tokens: int
 ) -> list[list[Hypothesis]]:
     found: list[list[Hypothesis]] = [[] for _ in rows]
     slots = [(len(row) + 1) * search.beam_size for row in rows]
     for group in group_by_tokens(slots, batch_tokens):
-        src, mask = (tensor.to(model.device) for tensor in pad([[*rows[number], EOS_ID] for number in group]))
-        pieces = mask.sum(dim=1) - 1
-        hypotheses = beam_search(
-            model.step,
-            model.start(src, mask),
-            ((pieces * search.max_length_ratio).long() + search.max_length_offset).clamp(min=1),
-            search,
-            bos_id=BOS_ID,
-            eos_id=EOS_ID,
-            forbidden_ids=(PAD_ID, UNK_ID),
-        )
+        together = [rows[number] for number in group]
+        hypotheses = engine.search(together, [max_length(len(row), search) for row in together], search)
         for number, best in zip(group, hypotheses, strict=True):
             found[number] = best
     return found

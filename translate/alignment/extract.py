@@ -16,8 +16,9 @@ from jaxtyping import Float
 
 from translate.config import ModelConfig
 from translate.errors import UsageError
+from translate.grouping import group_by_tokens
 from translate.model import Seq2Seq
-from translate.padding import group_by_tokens, pad
+from translate.padding import pad
 from translate.tokenizer import BOS_ID, EOS_ID, Tokenizer, Tokenizers
 
 log = logging.getLogger(__name__)

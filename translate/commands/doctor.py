@@ -14,9 +14,11 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 import translate
+from translate.export import CTRANSLATE2
 from translate.platforms import Facts, choose_plan, count_cores, cpu_features, gather_facts
 
 PLACES = {"hub": "https://huggingface.co"}  # where corpora come from
+GET_CTRANSLATE2 = f"for `seq2see export`: pip install '{CTRANSLATE2}'"
 GIBIBYTE = 2**30
 # Trainings of this size took other programs 1 to 2 GiB. A run directory keeps two checkpoints, each with the
 # weights, their average and the optimiser's two moments.
@@ -44,6 +46,7 @@ def run(options: Namespace) -> int:
     for requirement in requirements():
         name = requirement_name(requirement)
         show(name, installed_version(name) or "missing")
+    show("ctranslate2", installed_version("ctranslate2") or f"not installed ({GET_CTRANSLATE2})")
     if any("torch" in problem for problem in problems):
         problems.append("torch decides about devices and speed, so nothing is said about them")
     else:

@@ -7,7 +7,6 @@ import logging
 import re
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -73,6 +72,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=str, help="Write the translations to this file, line by line.")
     parser.add_argument(
         "--device", type=Literal["auto", "cpu", "cuda", "mps"], default="auto", help="Where to translate."
+    )
+    parser.add_argument(
+        "--engine",
+        type=Literal["torch", "ctranslate2"],
+        default="torch",
+        help="What translates: torch in float32, or ctranslate2 with what `seq2see export` has made.",
     )
     parser.add_argument("--threads", type=int, default=0, help="Processor threads; 0: one per core.")
     parser.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
@@ -187,30 +192,36 @@ def _read_hypotheses(path: str, test_set: TestSet) -> list[str]:
 
 def _translate(options: Namespace, test_set: TestSet) -> tuple[list[str], Entry]:
     """Return the translations, and how they were made."""
-    from translate.platforms import keep_freed_memory, set_threads
+    from importlib.metadata import version
+
+    from translate.engine import describe
+    from translate.platforms import keep_freed_memory
     from translate.translator import Translator
 
     keep_freed_memory()
-    threads = set_threads(options.threads)
     assert test_set.sources is not None  # _check_usage
-    translator = Translator(options.run, device=options.device)
+    translator = Translator(options.run, options.device, options.engine, options.threads)
+    engine = translator.engine
     given = {name: value for name in SEARCH_OPTIONS if (value := getattr(options, name)) is not None}
     search = dataclasses.replace(translator.config.search, n_best=1, **given)
     started = time.perf_counter()
     hypotheses = [translation.text for translation in translator.translate(test_set.sources, search=search)]
     seconds = time.perf_counter() - started
     rate = len(hypotheses) / seconds
-    log.info("translated %d sentences in %.1f s: %.0f sentences/s", len(hypotheses), seconds, rate)
+    log.info(
+        "translated %d sentences with %s in %.1f s: %.0f sentences/s",
+        len(hypotheses), describe(engine), seconds, rate,
+    )  # fmt: skip
     if options.out is not None:
         Path(options.out).write_bytes("".join(f"{line}\n" for line in hypotheses).encode())
     return hypotheses, {
-        "engine": "torch",
-        "precision": "float32",
-        "device": translator.model.device.type,
-        "threads": threads,
+        "engine": engine.name,
+        "precision": engine.precision,
+        "device": engine.device,
+        "threads": engine.threads,
         "search": {name: getattr(search, name) for name in SEARCH_OPTIONS},
         "seconds": round(seconds, 2),
-        "versions": {"seq2see": __version__, "torch": version("torch")},
+        "versions": {"seq2see": __version__, engine.name: version(engine.name)},
     }
 
 
@@ -252,7 +263,7 @@ def _read_entries(directory: RunDirectory) -> list[Entry]:
 
 def _same(old: Entry, new: Entry) -> bool:
     """Whether the new entry replaces the old: the same translations are asked for."""
-    key = ("test_set", "reference_sha256", "search", "hypotheses")
+    key = ("test_set", "reference_sha256", "engine", "precision", "search", "hypotheses")
     return all(old.get(name) == new.get(name) for name in key)
 
 

@@ -10,6 +10,7 @@ Scores are log-probabilities, divided by length ** length_penalty.
 
 import dataclasses
 import json
+import logging
 import os
 import sys
 from collections import deque
@@ -27,6 +28,8 @@ from translate.text_files import decode_lines, read_lines
 if TYPE_CHECKING:
     from translate.config import SearchConfig
     from translate.translator import Translation
+
+log = logging.getLogger(__name__)
 
 # Lines of a file that are translated, and written, before the next: enough to find some of like lengths.
 CHUNK_LINES = 1024
@@ -71,7 +74,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--batch_tokens",
         type=int,
-        help="Slots of a batch: its sentences times the longest times --beam-size.",
+        help="Slots of a batch: its sentences times the longest times --beam-size. Default: what suits the "
+        "engine.",
+    )
+    parser.add_argument(
+        "--engine",
+        type=Literal["auto", "torch", "ctranslate2"],
+        default="auto",
+        help="What translates. auto: ctranslate2 if `seq2see export` was run with exactly these weights, "
+        "else torch.",
     )
     parser.add_argument(
         "--device", type=Literal["auto", "cpu", "cuda", "mps"], default="auto", help="Where to translate."
@@ -86,14 +97,14 @@ def run(options: Namespace) -> None:
 
     from tqdm import tqdm
 
-    from translate.platforms import keep_freed_memory, set_threads
-    from translate.translator import BATCH_TOKENS, Translator
+    from translate.engine import describe
+    from translate.platforms import keep_freed_memory
+    from translate.translator import Translator
 
     keep_freed_memory()
-    set_threads(options.threads)
-    translator = Translator(options.run, options.device)
+    translator = Translator(options.run, options.device, options.engine, options.threads)
     search = _search_config(options, translator.config.search)
-    batch_tokens = options.batch_tokens or BATCH_TOKENS
+    log.info("translating with %s", describe(translator.engine))
     number = 0
     # A bar among the lines on a terminal would only be in the way.
     hidden = True if options.out == "-" and sys.stdout.isatty() else None
@@ -105,7 +116,9 @@ def run(options: Namespace) -> None:
         for chunk in _chunks(lines, strict=options.strict):
             records = [_record(line, number + n, options) for n, line in enumerate(chunk)]
             texts = [text for text, _ in records]
-            found = translator.translate(texts, search, options.on_long, batch_tokens, number + 1)
+            found = translator.translate(
+                texts, search, options.on_long, options.batch_tokens, first_line=number + 1
+            )
             for translation, (_, fields) in zip(found, records, strict=True):
                 out.write(_shown(translation, number, fields, options.json, search.n_best))
                 number += 1

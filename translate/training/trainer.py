@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from translate.batches import Batch, BatchLoader, IdPairs, collate
 from translate.config import Config, TrainingConfig
 from translate.errors import InputError
-from translate.padding import group_by_tokens
+from translate.grouping import group_by_tokens
 from translate.platforms import (
     Plan,
     choose_plan,

@@ -13,6 +13,7 @@ from translate.config import Config
 from translate.evaluation import bleu
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizers
+from translate.torch_engine import TorchEngine
 from translate.training.clock import Clock
 from translate.training.module import TrainingModule
 from translate.translator import translate_texts
@@ -65,7 +66,7 @@ class Validation(Callback):
         """Translate, score, log, and keep the weights if they are the best so far."""
         assert isinstance(module, TrainingModule)
         translations = translate_texts(
-            module.model,
+            TorchEngine(module.model),
             self.tokenizers,
             self.src,
             self.search,

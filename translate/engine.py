@@ -1,0 +1,59 @@
+"""What finds translations: an engine turns rows of source ids into hypotheses, whatever it computes with."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+from translate.config import SearchConfig
+
+EngineName = Literal["torch", "ctranslate2"]
+
+
+class Hypothesis(NamedTuple):
+    """One translation of one sentence."""
+
+    tokens: list[int]  # without bos and eos
+    score: float  # log_prob / length ** length_penalty: what translations are ranked by
+    log_prob: float  # natural logarithm of the probability of the tokens, and of eos if finished
+    finished: bool  # eos was reached; otherwise the greatest length was, or no token was possible
+
+    @property
+    def length(self) -> int:
+        """How many tokens log_prob is the sum of: eos counts."""
+        return len(self.tokens) + self.finished
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A model ready to search with."""
+
+    name: EngineName  # of the distribution that computes
+    precision: str  # of its matrix products, such as float32
+    device: str
+    threads: int
+    positions: int | None  # most pieces of a source or a translation, its end counted; None: any number
+    batch_tokens: int  # slots of a batch that it is fast with
+
+    def search(
+        self, rows: Sequence[list[int]], max_lengths: Sequence[int], config: SearchConfig
+    ) -> list[list[Hypothesis]]:
+        """Return for each row its `config.n_best` best hypotheses (or all, if there are fewer), best first.
+
+        The rows are computed together; what one gets does not depend on the others.
+
+        Args:
+            rows: source ids without eos, none empty.
+            max_lengths: most tokens of each row's translation, eos not counted, at least 1; if too few
+                hypotheses end by then, unfinished ones follow, scored by the tokens they have.
+            config: how to search; its length ratio has become `max_lengths`.
+        """
+        ...
+
+
+def max_length(pieces: int, config: SearchConfig) -> int:
+    """Most tokens that the translation of so many source pieces may have, eos not counted on either side."""
+    return max(1, int(pieces * config.max_length_ratio) + config.max_length_offset)
+
+
+def describe(engine: Engine) -> str:
+    """Say in a few words what translates."""
+    return f"{engine.name} in {engine.precision} on {engine.device}"
