@@ -102,7 +102,7 @@ def starting_table(results: Results) -> str:
     """How soon each command answers, as Markdown."""
 
     def middle(row: Row, name: str) -> float:
-        return median(each[name] for each in row["measurements"])
+        return float(median(each[name] for each in row["measurements"]))
 
     torch = next(row for row in results["rows"] if row["what"] == "import torch")
     rows = []

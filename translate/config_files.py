@@ -71,7 +71,7 @@ def setting_helps() -> dict[str, str]:
     for group in tree.body:
         if isinstance(group, ast.ClassDef):
             docstrings[group.name] = {
-                field.target.id: inspect.cleandoc(below.value.value)
+                field.target.id: inspect.cleandoc(str(below.value.value))
                 for field, below in itertools.pairwise(group.body)
                 if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
                 if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
