@@ -12,7 +12,7 @@ DEMO ?=
 # Flags for a benchmark, such as BENCH="--corpus data/multi30k_de_en"
 BENCH ?=
 
-.PHONY: help demo test bench-train bench-translate clean
+.PHONY: help demo test bench-train bench-translate bench-start clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +29,10 @@ test: $(VENV)/test.stamp
 
 bench-train bench-translate: bench-%: $(VENV)/demo.stamp
 	$(BIN)/python benchmarks/$*_speed.py $(BENCH)
+	$(BIN)/python benchmarks/speed_tables.py
+
+bench-start: $(VENV)/demo.stamp
+	$(BIN)/python benchmarks/start.py $(BENCH)
 	$(BIN)/python benchmarks/speed_tables.py
 
 clean:

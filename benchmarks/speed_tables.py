@@ -14,6 +14,7 @@ from quality_table import ROOT, insert_table
 
 RESULTS = ROOT / "benchmarks" / "results"
 TRAINING, TRANSLATING = RESULTS / "train_speed.json", RESULTS / "translate_speed.json"
+STARTING = RESULTS / "start.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 Results = dict[str, Any]  # what the two programs write: JSON
@@ -97,6 +98,37 @@ def translation_table(results: Results) -> str:
     )
 
 
+def starting_table(results: Results) -> str:
+    """How soon each command answers, as Markdown."""
+
+    def middle(row: Row, name: str) -> float:
+        return float(median(each[name] for each in row["measurements"]))
+
+    torch = next(row for row in results["rows"] if row["what"] == "import torch")
+    rows = []
+    for row in results["rows"]:
+        label = {
+            "import torch": "`import torch` alone",
+            "translate": f"`translate` {row.get('run')}, engine {row.get('engine')}",
+            "help": " ".join(["`seq2see", *([row["verb"]] if row.get("verb") else []), "--help`"]),
+        }[row["what"]]
+        beyond = ""
+        if row.get("engine") == "torch":
+            beyond = f"{middle(row, 'first_line_seconds') - middle(torch, 'seconds'):.2f}"
+        seconds = [middle(row, name) for name in ("first_line_seconds", "exit_seconds", "cpu_seconds")]
+        rows.append([label, f"{seconds[0]:.2f}", beyond, f"{seconds[1]:.2f}", f"{seconds[2]:.2f}"])
+    header = ["", "first line, s", "of it beyond `import torch`, s", "from there to the exit, s"]
+    repeats = min(len(row["measurements"]) for row in results["rows"])
+    return "\n".join(
+        [
+            *_table([*header, "processor time, s"], rows),
+            "",
+            f"Seconds from the start of a process, which translates one sentence or shows its help; medians "
+            f"of {repeats}. {_machine(results)}",
+        ]
+    )
+
+
 PARTS = (
     (TRAINING, training_tables, ("<!-- training speed: begin -->", "<!-- training speed: end -->")),
     (
@@ -104,6 +136,7 @@ PARTS = (
         translation_table,
         ("<!-- translation speed: begin -->", "<!-- translation speed: end -->"),
     ),
+    (STARTING, starting_table, ("<!-- start: begin -->", "<!-- start: end -->")),
 )
 
 

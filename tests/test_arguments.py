@@ -105,7 +105,7 @@ def test_the_help_of_settings_begins_with_everyday_flags():
     assert text.index("everyday flags:") < everyday < others
     assert "--model.attention.score {additive,dot,general,scaled_dot,symmetric}" in text
     assert "--data.batch-tokens" in text
-    assert "The attention between decoder and encoder:" in text
+    assert "How the decoder looks at the source:" in text
     assert "--model CONFIG" not in text
 
 

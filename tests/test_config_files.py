@@ -3,7 +3,14 @@ import dataclasses
 import pytest
 
 from translate.config import AttentionConfig, Config, ModelConfig, TokenizerConfig, TrainingConfig
-from translate.config_files import did_you_mean, dump_config, load_config, load_settings
+from translate.config_files import (
+    did_you_mean,
+    dump_config,
+    load_config,
+    load_settings,
+    setting_helps,
+    setting_names,
+)
 from translate.errors import InputError, UsageError
 
 
@@ -135,3 +142,13 @@ def test_a_file_in_another_encoding_is_refused(tmp_path):
 )
 def test_near_words_are_suggested(word, known, answer):
     assert did_you_mean(word, known) == answer
+
+
+def test_every_setting_has_its_fields_docstring_as_help():
+    helps = setting_helps()
+    assert list(helps) == list(setting_names())
+    assert helps["training.seed"] == "Everything random follows from it."
+    assert helps["data.tgt_lang"].endswith(
+        "splits zh, ja and others by character. A corpus\nfolder knows its own."
+    )
+    assert all(helps.values())

@@ -25,7 +25,7 @@ ORDER = [
     ["run_directory", "torch_engine"],
     ["export"],
     ["translator"],
-    ["alignment", "evaluation"],
+    ["alignment", "bulk", "evaluation"],
     ["training"],
     ["commands"],
     ["cli"],

@@ -11,6 +11,7 @@ from tiny import tiny_run
 
 from translate import Translator
 from translate.cli import main
+from translate.commands.translate import text_is_waiting
 from translate.config import SearchConfig
 
 ROOT = Path(__file__).parents[1]
@@ -108,6 +109,31 @@ def test_more_lines_than_one_read_holds_come_out_in_order(run, expected, monkeyp
     monkeypatch.setattr("translate.commands.translate.CHUNK_LINES", 3)
     translate(run, "--src", "in.txt")
     assert capsys.readouterr().out == joined(expected)
+
+
+def test_several_processes_translate_what_one_does(run, expected, monkeypatch, capsys):
+    monkeypatch.setattr("translate.commands.translate.CHUNK_LINES", 1)
+    assert translate(run, "--src", "in.txt", "--processes", 2, "--json") == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["translation"] for line in out.splitlines()] == expected
+    assert err == ENGINE
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody can ask a pipe")
+def test_text_is_waiting_where_a_pipe_or_a_file_has_more(monkeypatch):
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as pipe, Path("in.txt").open() as file:
+        monkeypatch.setattr(sys, "stdin", pipe)
+        assert not text_is_waiting()
+        os.write(writing, b"Hund\n")
+        assert text_is_waiting()
+        pipe.isatty = lambda: True
+        assert not text_is_waiting()  # a person is answered line by line
+        monkeypatch.setattr(sys, "stdin", file)
+        assert text_is_waiting()
+        feed(monkeypatch, b"Hund\n")  # nobody knows
+        assert not text_is_waiting()
+        os.close(writing)
 
 
 def test_a_person_is_prompted_on_stderr(run, expected, monkeypatch, capsys):
@@ -261,6 +287,7 @@ def test_lines_are_counted_across_chunks(run, monkeypatch, capsys):
         (["Hund", "--max-length", "0"], "--max-length is 0: it must be at least 1"),
         (["Hund", "--batch-tokens", "0"], "--batch-tokens is 0: it must be at least 1"),
         (["Hund", "--threads=-1"], "--threads is -1: it must be at least 0"),
+        (["Hund", "--processes=-1"], "--processes is -1: it must be at least 0"),
         (
             ["Hund", "--max-length", "9", "--max-length-ratio", "2"],
             "--max-length and --max-length-ratio are both given: leave one out",

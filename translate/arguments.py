@@ -25,6 +25,7 @@ from translate.config_files import (
     load_settings,
     read_config,
     readable,
+    setting_helps,
     setting_names,
 )
 from translate.errors import UsageError
@@ -37,7 +38,6 @@ class Parser(jsonargparse.ArgumentParser):
     """Reads the flags of one verb; whatever is wrong with them is a UsageError."""
 
     def __init__(self, prog: str, description: str = "") -> None:
-        jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
         super().__init__(
             prog=prog,
             description=description,
@@ -68,7 +68,9 @@ class Parser(jsonargparse.ArgumentParser):
             "--print_config", action="store_true", help="Print all settings as YAML, and do nothing else."
         )
         add_settings(self)
+        helps = setting_helps()
         for action in self._actions:
+            action.help = helps.get(action.dest, action.help)
             if action.metavar == "CONFIG":  # jsonargparse's own: a whole group from a file, unchecked
                 self._option_string_actions.pop(action.option_strings[0])
                 action.help = argparse.SUPPRESS

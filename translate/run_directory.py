@@ -178,6 +178,11 @@ class RunDirectory:
             ) from None
         return model.to(device).eval()
 
+    def weights_written(self) -> int:
+        """When the weights were written, in nanoseconds; InputError if there are none yet."""
+        self._need_weights()
+        return self.weights_path.stat().st_mtime_ns
+
     def _need_weights(self) -> None:
         if not self.weights_path.is_file():
             raise InputError(

@@ -71,6 +71,7 @@ class Translator:
         self.directory = RunDirectory.open(run)
         self.config = self.directory.config
         self.tokenizers = self.directory.tokenizers()
+        self.weights_written = self.directory.weights_written()
         self._device = device
         self.engine = self._open_engine(engine, threads)
 
@@ -78,6 +79,11 @@ class Translator:
     def model(self) -> "Seq2Seq":
         """The model itself: what the torch engine searches with, or what an alignment is read from."""
         return self.directory.load_model(choose_plan(self._device, "float32", gather_facts()).device)
+
+    def is_current(self) -> bool:
+        """Whether the run directory still holds the weights that this translates with."""
+        there = self.directory.weights_path.is_file()
+        return there and self.directory.weights_written() == self.weights_written
 
     def translate(
         self,

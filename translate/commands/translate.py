@@ -12,10 +12,12 @@ import dataclasses
 import json
 import logging
 import os
+import select
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -26,6 +28,7 @@ from translate.errors import InputError, UsageError
 from translate.text_files import decode_lines, read_lines
 
 if TYPE_CHECKING:
+    from translate.bulk import Chunk, Line
     from translate.config import SearchConfig
     from translate.translator import Translation
 
@@ -34,8 +37,6 @@ log = logging.getLogger(__name__)
 # Lines of a file that are translated, and written, before the next: enough to find some of like lengths.
 CHUNK_LINES = 1024
 CHUNK_BYTES = 2**16  # likewise of a stream: what a pipe holds on Linux
-
-Record = tuple[str, dict[str, Any]]  # a text, and fields that are passed through
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -87,7 +88,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--device", type=Literal["auto", "cpu", "cuda", "mps"], default="auto", help="Where to translate."
     )
-    parser.add_argument("--threads", type=int, default=0, help="Processor threads; 0: one per core.")
+    parser.add_argument(
+        "--threads", type=int, default=0, help="Processor threads of all processes together; 0: one per core."
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=0,
+        help="Processes that share a long text, each with a model of its own; 0: one per processor thread as "
+        "soon as so much is left to translate that starting them pays.",
+    )
 
 
 def run(options: Namespace) -> None:
@@ -97,29 +107,30 @@ def run(options: Namespace) -> None:
 
     from tqdm import tqdm
 
+    started = time.perf_counter()
+    from translate.bulk import Manner, Text, translate_text  # from here on it takes time
     from translate.engine import describe
     from translate.platforms import keep_freed_memory
     from translate.translator import Translator
 
     keep_freed_memory()
     translator = Translator(options.run, options.device, options.engine, options.threads)
+    opening_seconds = time.perf_counter() - started
     search = _search_config(options, translator.config.search)
     log.info("translating with %s", describe(translator.engine))
     number = 0
+    total = None if lines is None else len(lines)
     # A bar among the lines on a terminal would only be in the way.
     hidden = True if options.out == "-" and sys.stdout.isatty() else None
-    total = None if lines is None else len(lines)
+    text = Text(_records(lines, options), total, text_is_waiting if lines is None else lambda: True)
+    manner = Manner(search, options.on_long, options.batch_tokens)
     with (
         _open_out(options.out) as out,
         tqdm(desc="translating", unit="line", total=total, disable=hidden, leave=False) as bar,
+        closing(translate_text(translator, text, manner, options.processes, opening_seconds)) as translated,
     ):
-        for chunk in _chunks(lines, strict=options.strict):
-            records = [_record(line, number + n, options) for n, line in enumerate(chunk)]
-            texts = [text for text, _ in records]
-            found = translator.translate(
-                texts, search, options.on_long, options.batch_tokens, first_line=number + 1
-            )
-            for translation, (_, fields) in zip(found, records, strict=True):
+        for chunk, translations in translated:
+            for translation, (_, fields) in zip(translations, chunk, strict=True):
                 out.write(_shown(translation, number, fields, options.json, search.n_best))
                 number += 1
             out.flush()
@@ -130,7 +141,7 @@ def _check_usage(options: Namespace) -> None:
     """Refuse options that contradict one another or make no sense, before anything is read."""
     if options.texts and options.src is not None:
         raise UsageError("sentences are given, and --src too: leave one out")
-    for name, least in (("max_length", 1), ("batch_tokens", 1), ("threads", 0)):
+    for name, least in (("max_length", 1), ("batch_tokens", 1), ("threads", 0), ("processes", 0)):
         value = getattr(options, name)
         if value is not None and value < least:
             raise UsageError(f"--{name.replace('_', '-')} is {value}: it must be at least {least}")
@@ -160,6 +171,24 @@ def _given_lines(options: Namespace) -> Sequence[str] | None:
     if options.src in (None, "-"):
         return None
     return read_lines(options.src, strict=options.strict)
+
+
+def _records(lines: Sequence[str] | None, options: Namespace) -> Iterator["Chunk"]:
+    """Yield chunks of what is translated, each text with the fields that pass through."""
+    number = 0
+    for chunk in _chunks(lines, strict=options.strict):
+        yield [_record(line, number + n, options) for n, line in enumerate(chunk)]
+        number += len(chunk)
+
+
+def text_is_waiting() -> bool:
+    """Whether text waits in standard input. Nobody can tell of a stream in memory or, on Windows, of a pipe;
+    and what people type is answered line by line.
+    """
+    try:
+        return not sys.stdin.isatty() and bool(select.select([sys.stdin], [], [], 0)[0])
+    except (OSError, ValueError):
+        return False
 
 
 def _chunks(lines: Sequence[str] | None, *, strict: bool) -> Iterator[Sequence[str]]:
@@ -206,7 +235,7 @@ def _arriving_bytes(read: Callable[[int], bytes], *, prompt: bool) -> Iterator[l
         yield [rest]
 
 
-def _record(line: str, number: int, options: Namespace) -> Record:
+def _record(line: str, number: int, options: Namespace) -> "Line":
     """The text of a line; with --json-input, that of its object, and the object."""
     if not options.json_input:
         return line, {}
