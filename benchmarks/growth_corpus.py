@@ -6,7 +6,7 @@ written as it is drawn, so that its size is limited by the disk only.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -29,21 +29,23 @@ SECOND_SENTENCE = 0.4
 LONGEST_SENTENCE = 14  # words
 
 Pair = tuple[str, str]
+Sides = tuple[TextIO, TextIO]  # where sources and targets are written
 
 
-def write_growing(folder: Path, sizes: list[int]) -> None:
-    """Write the first pairs of one text as `SIZE.en` and `SIZE.de`, for each size; and others as `valid`."""
-    folder.mkdir(parents=True)
+def write_growing(folders: Mapping[int, Path]) -> None:
+    """Write the first pairs of one text into a folder for each size, as `train`, and others as `valid`."""
     pairs = _distinct(_captions())
+    valid = list(islice(pairs, VALID_PAIRS))
     with ExitStack() as stack:
-        valid = _open(stack, folder, "valid")
-        for pair in islice(pairs, VALID_PAIRS):
-            _write(valid, pair)
-        files = {size: _open(stack, folder, str(size)) for size in sizes}
-        for number, pair in enumerate(islice(pairs, max(sizes))):
-            for size, sides in files.items():
-                if number < size:
-                    _write(sides, pair)
+        files = {}
+        for size, folder in folders.items():
+            folder.mkdir(parents=True)
+            _write(valid, _open(stack, folder, "valid"))
+            files[size] = _open(stack, folder, "train")
+        written = 0
+        for size in sorted(files):
+            _write(islice(pairs, size - written), *(files[other] for other in files if other >= size))
+            written = size
 
 
 def write_long(folder: Path, words: int, count: int) -> None:
@@ -52,9 +54,7 @@ def write_long(folder: Path, words: int, count: int) -> None:
     pairs = _distinct(_texts_of(words))
     with ExitStack() as stack:
         for name, size in (("valid", 10), ("train", count)):
-            files = _open(stack, folder, name)
-            for pair in islice(pairs, size):
-                _write(files, pair)
+            _write(islice(pairs, size), _open(stack, folder, name))
 
 
 def invent_nouns(random: Random) -> dict[str, list[Noun]]:
@@ -136,7 +136,7 @@ def _distinct(pairs: Iterator[Pair]) -> Iterator[Pair]:
             yield src, tgt
 
 
-def _open(stack: ExitStack, folder: Path, name: str) -> tuple[TextIO, TextIO]:
+def _open(stack: ExitStack, folder: Path, name: str) -> Sides:
     src, tgt = (
         stack.enter_context((folder / f"{name}.{lang}").open("w", encoding="utf-8", newline="\n"))
         for lang in (SRC, TGT)
@@ -144,6 +144,8 @@ def _open(stack: ExitStack, folder: Path, name: str) -> tuple[TextIO, TextIO]:
     return src, tgt
 
 
-def _write(files: tuple[TextIO, TextIO], pair: Pair) -> None:
-    for file, text in zip(files, pair, strict=True):
-        file.write(f"{text}\n")
+def _write(pairs: Iterable[Pair], *files: Sides) -> None:
+    for pair in pairs:
+        for sides in files:
+            for file, text in zip(sides, pair, strict=True):
+                file.write(f"{text}\n")
