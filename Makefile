@@ -2,6 +2,7 @@
 # make test: every check that a change has to pass.
 # Both set up what they need in .venv, here.
 # make bench-train, make bench-translate: measure speed beside other systems (docs/benchmarks.md), in an hour each.
+# make bench-growth: how time and memory grow with the corpus and with the length of its sentences.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,11 +13,11 @@ DEMO ?=
 # Flags for a benchmark, such as BENCH="--corpus data/multi30k_de_en"
 BENCH ?=
 
-.PHONY: help demo test bench-train bench-translate bench-start clean
+.PHONY: help demo test bench-train bench-translate bench-start bench-growth clean
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# //p' Makefile | head -4
+	@sed -n 's/^# //p' Makefile | head -5
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/seq2see demo --config configs/demo.yaml $(DEMO)
@@ -31,8 +32,8 @@ bench-train bench-translate: bench-%: $(VENV)/demo.stamp
 	$(BIN)/python benchmarks/$*_speed.py $(BENCH)
 	$(BIN)/python benchmarks/speed_tables.py
 
-bench-start: $(VENV)/demo.stamp
-	$(BIN)/python benchmarks/start.py $(BENCH)
+bench-start bench-growth: bench-%: $(VENV)/demo.stamp
+	$(BIN)/python benchmarks/$*.py $(BENCH)
 	$(BIN)/python benchmarks/speed_tables.py
 
 clean:

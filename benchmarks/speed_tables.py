@@ -1,4 +1,4 @@
-"""Write the tables of docs/benchmarks.md from what train_speed.py and translate_speed.py have measured.
+"""Write the tables of docs/benchmarks.md from what train_speed.py, translate_speed.py and growth.py measured.
 
 python benchmarks/speed_tables.py [--check]
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
+from growth_table import GROWTH, growth_tables
 from quality_table import ROOT, insert_table
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -137,6 +138,7 @@ PARTS = (
         ("<!-- translation speed: begin -->", "<!-- translation speed: end -->"),
     ),
     (STARTING, starting_table, ("<!-- start: begin -->", "<!-- start: end -->")),
+    (GROWTH, growth_tables, ("<!-- growth: begin -->", "<!-- growth: end -->")),
 )
 
 

@@ -1,4 +1,5 @@
 import itertools
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
@@ -121,6 +122,32 @@ def test_batches_have_the_same_shapes_in_every_epoch(pairs, batch_tokens, seed, 
     assert shapes(seed) == shapes(other_seed)
 
 
+@settings(deadline=None)
+@given(LENGTHS, st.integers(0, 99))
+def test_rows_are_sorted_as_by_two_keys_with_ties_in_random_order(pairs, seed):
+    src, tgt = (np.array(side, dtype=np.int32) for side in zip(*pairs, strict=True))
+    ties = np.random.default_rng(seed).permutation(len(pairs))
+    expected = ties[np.lexsort((src[ties], tgt[ties]))]
+    order = np.random.default_rng(seed)
+    order.permutation(len(pairs))  # as for the ties, which are drawn first
+    expected = expected[order.permutation(len(pairs))]
+    one_by_one = plan_batches(src, tgt, 1, np.random.default_rng(seed))
+    assert np.concatenate(one_by_one).tolist() == expected.tolist()
+
+
+def test_a_plan_needs_few_bytes_a_pair():
+    src, tgt = (side.astype(np.int32) for side in multi30k_like(200_000))
+    tracemalloc.start()
+    try:
+        batches = plan_batches(src, tgt, 4096, np.random.default_rng(0))
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(map(len, batches)) == 200_000
+    assert kept < 6 * 200_000
+    assert peak < 21 * 200_000
+
+
 def test_the_order_of_the_batches_and_of_equals_is_drawn():
     pairs = [(1 + i % 3, 1 + i % 5) for i in range(60)]
     first, again, other = plan(pairs, 40, seed=1), plan(pairs, 40, seed=1), plan(pairs, 40, seed=2)
@@ -150,6 +177,16 @@ def test_pairs_are_read_as_they_were_written(tmp_path):
     assert same(pairs.batch(np.array([2, 0])), collate([src[2], src[0]], [tgt[2], tgt[0]]))
 
 
+def test_pairs_are_written_as_they_come(tmp_path, monkeypatch):
+    monkeypatch.setattr("translate.batches.WRITTEN_TOGETHER", 2)
+    src, tgt = [[n] * (n % 3) for n in range(7)], [[9 - n] for n in range(7)]
+    IdPairs.write(tmp_path / "ids", iter(src), iter(tgt))
+    pairs = IdPairs(tmp_path / "ids")
+    assert pairs.src_lengths.tolist() == [len(row) + 1 for row in src]
+    for rows in ([0, 1, 2, 3, 4, 5, 6], [6, 1, 3]):
+        assert same(pairs.batch(np.array(rows)), collate([src[n] for n in rows], [tgt[n] for n in rows]))
+
+
 def test_lengths_count_the_end_of_sentence(tmp_path):
     IdPairs.write(tmp_path / "ids", [[5, 6], [7]], [[8], [9, 4, 5]])
     pairs = IdPairs(tmp_path / "ids")
@@ -170,11 +207,10 @@ def test_a_missing_folder_is_refused_by_name(tmp_path):
         IdPairs(tmp_path / "ids")
 
 
-@pytest.mark.parametrize("name", ["state.json", "dataset_info.json", "data-00000-of-00001.arrow"])
 @pytest.mark.parametrize("what", ["cut", "gone"])
-def test_a_damaged_folder_is_refused_by_name(tmp_path, name, what):
+def test_a_damaged_folder_is_refused_by_name(tmp_path, what):
     IdPairs.write(tmp_path / "ids", [[5, 6], [7]], [[8], [9, 4, 5]])
-    path = tmp_path / "ids" / name
+    path = tmp_path / "ids" / "pairs.arrow"
     if what == "gone":
         path.unlink()
     else:

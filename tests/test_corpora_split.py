@@ -1,19 +1,23 @@
+import hashlib
 import random
 
 import pytest
 
-from translate.corpora.split import fold_white_space, hold_out, shared_groups, source_group
+from translate.corpora.split import choose_held_out, fold_white_space, hold_out, shared_groups, source_group
 from translate.errors import InputError
 
 SIZES = {"valid": 10, "test": 10}
 
 
+def words(count: int) -> list[str]:
+    return [format(i, "04o").translate(str.maketrans("01234567", "abcdefgh")) for i in range(count)]
+
+
 def many_pairs(count: int = 400) -> list[tuple[str, str]]:
     """Sources of which several belong to one group, some with several translations."""
-    letters = "abcdefghij"
-    words = [a + b + c for a in letters for b in letters for c in letters]
+    known = words(count + 200)
     return [
-        (f"{words[i // 3 if i % 2 else i + 200]} {i}", f"{translation} {i}")
+        (f"{known[i // 3 if i % 2 else i + 200]} {i}", f"{translation} {i}")
         for i in range(count)
         for translation in (["eins", "zwei"] if i % 4 == 0 else ["eins"])
     ]
@@ -112,6 +116,37 @@ def test_at_most_a_tenth_is_held_out_for_each_part():
     pairs = [(letter * 3, letter) for letter in "abcdefghijklmnopqrstuvwxyz"]
     parts = hold_out(pairs, {"valid": 1000, "test": 1000}, 1).pairs
     assert {name: len(part) for name, part in parts.items()} == {"train": 22, "valid": 2, "test": 2}
+
+
+def plainly_held_out(pairs, sizes, seed):
+    """With all groups in memory."""
+    groups = {}
+    for src, tgt in pairs:
+        groups.setdefault(source_group(src), {}).setdefault(src, tgt)
+    ranked = sorted(groups, key=lambda group: hashlib.sha256(f"{seed} {group}".encode()).digest())
+    most = max(1, sum(map(len, groups.values())) // 10)
+    chosen, parts = set(), {}
+    for name, size in sizes.items():
+        parts[name] = []
+        for group in ranked:
+            if group not in chosen and len(parts[name]) + len(groups[group]) <= min(size, most):
+                chosen.add(group)
+                parts[name] += groups[group].items()
+    return parts, chosen
+
+
+@pytest.mark.parametrize("sizes", [{"valid": 1}, {"valid": 3, "test": 5}, {"valid": 12}, {"valid": 1000}])
+@pytest.mark.parametrize("seed", range(4))
+def test_choosing_needs_only_some_groups_in_memory(sizes, seed):
+    for pairs in (many_pairs(), many_pairs(3_000)):
+        assert tuple(choose_held_out(pairs, sizes, seed)) == plainly_held_out(pairs, sizes, seed)
+
+
+def test_groups_that_are_too_large_are_passed_over_however_many_there_are():
+    """Only one of 301 groups is small enough, and it is not among the first that are looked at."""
+    pairs = [(f"{word} {i}", "x") for word in words(300) for i in range(3)] + [("alone", "y")]
+    for seed in range(3):
+        assert choose_held_out(pairs, {"valid": 2}, seed) == ({"valid": [("alone", "y")]}, {"alone"})
 
 
 def test_too_few_groups_are_refused():

@@ -1,21 +1,18 @@
 """What a new run directory holds, and what is refused before there is one."""
 
 import gzip
-import logging
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from datasets import Dataset
-from tiny_training import numbers, tiny_config, write_pairs
+from tiny_training import corpus_folder, numbers, tiny_config, with_data, write_pairs
 
 from translate.batches import IdPairs
 from translate.config import TokenizerConfig
-from translate.corpora import Corpus, write_corpus
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizer, Tokenizers, train_tokenizers
-from translate.training.prepare import prepare_run, read_pairs
+from translate.training.prepare import prepare_run
 
 PAIRS = numbers(40)
 VALID = numbers(4, seed=1)
@@ -26,24 +23,8 @@ def config(tmp_path):
     return tiny_config(tmp_path)
 
 
-def with_data(config, **settings):
-    return replace(config, data=replace(config.data, **settings))
-
-
 def with_tokenizer(config, **settings):
     return replace(config, tokenizer=replace(config.tokenizer, **settings))
-
-
-def corpus_folder(folder, **parts):
-    """Write a corpus with these parts (lists of pairs) and return where it is."""
-    splits = {
-        name: Dataset.from_dict({"src": [src for src, _ in pairs], "tgt": [tgt for _, tgt in pairs]})
-        for name, pairs in parts.items()
-    }
-    write_corpus(
-        Corpus("numbers", "de", "zh", splits, {}, "CC0", "us", "https://example.org", 1), folder / "corpus"
-    )
-    return str(folder / "corpus")
 
 
 def training_texts(run: RunDirectory) -> list[tuple[str, str]]:
@@ -90,44 +71,6 @@ def test_a_corpus_folder_gives_train_valid_and_the_language(config, tmp_path):
     assert run.read_json(run.data_path)["from"] == corpus
 
 
-def test_validation_files_win_over_those_of_the_corpus(config, tmp_path):
-    corpus = corpus_folder(tmp_path, train=PAIRS, valid=numbers(5, seed=2))
-    _, valid = read_pairs(with_data(config, corpus=corpus, src=None, tgt=None).data, seed=1)
-    assert valid == VALID
-
-
-@pytest.mark.parametrize("source", ["files", "corpus"])
-def test_without_validation_text_some_is_held_out(source, config, tmp_path, caplog):
-    data = with_data(config, valid_src=None, valid_tgt=None, valid_size=3).data
-    if source == "corpus":
-        data = replace(data, corpus=corpus_folder(tmp_path, train=PAIRS), src=None, tgt=None)
-    caplog.set_level(logging.INFO)
-    train, valid = read_pairs(data, seed=1)
-    assert len(valid) == 3
-    assert sorted(train + valid) == sorted(PAIRS)
-    assert not {src for src, _ in train} & {src for src, _ in valid}
-    assert "no validation text given: held out 3 pairs" in caplog.text
-    assert read_pairs(data, seed=1) == (train, valid)
-    assert read_pairs(data, seed=2) != (train, valid)
-
-
-def test_pairs_with_a_blank_side_are_left_out_and_counted(config, tmp_path, caplog):
-    blank = [("", "x"), ("x", " \u3000"), ("", "")]
-    write_pairs(tmp_path, "train", [*blank, *PAIRS])
-    write_pairs(tmp_path, "valid", [*VALID, *blank[:1]])
-    assert read_pairs(config.data, seed=1) == (PAIRS, VALID)
-    assert "left out 3 of 43 training pairs with a blank side" in caplog.text
-    assert "left out 1 of 5 validation pairs with a blank side" in caplog.text
-
-
-@pytest.mark.parametrize("name", ["train", "valid"])
-def test_nothing_but_blank_sides_is_an_error(name, config, tmp_path):
-    write_pairs(tmp_path, name, [("", "x"), ("x", "")])
-    which = {"train": "training", "valid": "validation"}[name]
-    with pytest.raises(InputError, match=f"all 2 {which} pairs have a blank side: needed is text on both"):
-        read_pairs(config.data, seed=1)
-
-
 def test_long_pairs_are_left_out_and_counted(config, tmp_path, caplog):
     write_pairs(tmp_path, "train", [("a " * 30, "A"), ("b", "B " * 30), *PAIRS])
     run = prepare_run(with_data(config, max_length=20), tmp_path / "run")
@@ -141,45 +84,6 @@ def test_nothing_but_long_pairs_is_an_error(config, tmp_path):
     with pytest.raises(InputError, match=r"all 40 training pairs have more than data\.max_length = 1 pieces"):
         prepare_run(with_data(config, max_length=1), tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"corpus": "x"}, "got both --corpus and --src/--tgt: name one place"),
-        ({"src": None}, "no training text: give --corpus FOLDER, or --src FILE and --tgt FILE"),
-        ({"tgt": None}, "no training text: give --corpus FOLDER, or --src FILE and --tgt FILE"),
-        ({"valid_src": None}, "validation text needs both --valid-src and --valid-tgt"),
-        ({"valid_tgt": None}, "validation text needs both --valid-src and --valid-tgt"),
-    ],
-)
-def test_it_must_be_clear_which_text_is_meant(settings, message, config):
-    with pytest.raises(UsageError, match=message):
-        read_pairs(with_data(config, **settings).data, seed=1)
-
-
-def test_a_corpus_without_a_training_part_is_an_error(config, tmp_path):
-    corpus = corpus_folder(tmp_path, test=PAIRS)
-    with pytest.raises(InputError, match="corpus has no training part, only test"):
-        read_pairs(with_data(config, corpus=corpus, src=None, tgt=None).data, seed=1)
-
-
-def test_unequal_files_name_both_counts(config, tmp_path):
-    (tmp_path / "train.tgt").write_text("one\n")
-    with pytest.raises(InputError, match=r"train\.src has 40 lines but .*train\.tgt has 1:"):
-        read_pairs(config.data, seed=1)
-
-
-def test_text_that_is_no_utf8_is_refused_with_its_line(config, tmp_path):
-    (tmp_path / "valid.tgt").write_bytes(b"A\nB\nC\n\xff\n")
-    with pytest.raises(InputError, match=r"valid\.tgt: line 4, byte 1 \(0xff\) is not valid UTF-8"):
-        read_pairs(config.data, seed=1)
-
-
-def test_too_few_pairs_to_hold_some_out_are_an_error(config, tmp_path):
-    write_pairs(tmp_path, "train", PAIRS[:1])
-    with pytest.raises(InputError, match=r"1 pairs .* are too few for the parts"):
-        read_pairs(with_data(config, valid_src=None, valid_tgt=None).data, seed=1)
 
 
 def test_what_goes_wrong_leaves_nothing_behind(config, tmp_path):

@@ -21,6 +21,7 @@ from translate.config import (
     TokenizerConfig,
     TrainingConfig,
 )
+from translate.corpora import Corpus, to_dataset, write_corpus
 from translate.run_directory import RunDirectory
 from translate.training import trainer as training
 
@@ -65,6 +66,15 @@ def write_pairs(folder: Path, name: str, pairs: list[tuple[str, str]]) -> tuple[
     return str(folder / f"{name}.src"), str(folder / f"{name}.tgt")
 
 
+def corpus_folder(folder: Path, **parts: list[tuple[str, str]]) -> str:
+    """Write a corpus with these parts and return where it is."""
+    splits = {name: to_dataset(pairs) for name, pairs in parts.items()}
+    write_corpus(
+        Corpus("numbers", "de", "zh", splits, {}, "CC0", "us", "https://example.org", 1), folder / "corpus"
+    )
+    return str(folder / "corpus")
+
+
 def tiny_config(folder: Path, model: str = "gru", pairs: int = 40, **training: Any) -> Config:
     """A run of 10 steps on files that are written into the folder; 40 pairs are 5 batches or so."""
     src, tgt = write_pairs(folder, "train", numbers(pairs))
@@ -84,6 +94,11 @@ def tiny_config(folder: Path, model: str = "gru", pairs: int = 40, **training: A
         MODELS[model],
         TrainingConfig(**settings | training),
     )
+
+
+def with_data(config: Config, **settings: Any) -> Config:
+    """Change where the text comes from."""
+    return replace(config, data=replace(config.data, **settings))
 
 
 def copy_run(run: RunDirectory, to: Path) -> RunDirectory:

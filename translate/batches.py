@@ -1,11 +1,13 @@
 """From rows of ids to padded batches: token-bounded, sorted by length, resumable, the same on every run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from datasets import Dataset, disable_progress_bars, load_from_disk
+from datasets import Dataset, Features, Value
+from datasets.arrow_writer import ArrowWriter
 from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 from torch import Tensor
@@ -14,7 +16,20 @@ from translate.errors import InputError
 from translate.padding import pad
 from translate.tokenizer import BOS_ID, EOS_ID
 
-Indices = NDArray[np.int64]
+Indices = NDArray[np.integer[Any]]
+
+IDS = "pairs.arrow"  # in the folder of ids
+COLUMNS = Features(  # 32 bits, not 64: there may be millions of pairs
+    {
+        "src": [Value("int32")],
+        "tgt": [Value("int32")],
+        "src_length": Value("int32"),
+        "tgt_length": Value("int32"),
+    }
+)
+WRITTEN_TOGETHER = (
+    10_000  # pairs: few enough to be in memory, and many, since each piece of a file costs some
+)
 
 
 class Batch(NamedTuple):
@@ -60,8 +75,7 @@ def plan_batches(
         src_lengths: with the end of sentence.
         tgt_lengths: with the end of sentence.
     """
-    ties = random.permutation(len(src_lengths))
-    order = ties[np.lexsort((src_lengths[ties], tgt_lengths[ties]))]
+    order = _sort(src_lengths, tgt_lengths, random)
     batches = []
     start = 0
     while start < len(order):
@@ -75,6 +89,23 @@ def plan_batches(
     return [batches[number] for number in random.permutation(len(batches))]
 
 
+def _sort(src_lengths: Indices, tgt_lengths: Indices, random: np.random.Generator) -> Indices:
+    """Sort rows by target, then source length (from 32,767 on all are alike); ties in an order that is drawn.
+
+    What is sorted by and what is sorted are packed into one number each, so that no further memory is needed.
+    """
+    ties = np.arange(len(src_lengths), dtype=np.int32)
+    random.shuffle(ties)
+    packed = np.minimum(tgt_lengths, 0x7FFF)[ties].astype(np.int64)
+    packed <<= 15
+    packed |= np.minimum(src_lengths, 0x7FFF)[ties]
+    packed <<= 32
+    packed |= np.arange(len(ties), dtype=np.int32)
+    packed.sort()
+    packed &= 0xFFFFFFFF
+    return ties[packed]
+
+
 class IdPairs:
     """Tokenised sentence pairs, memory-mapped from an Arrow folder (columns src and tgt).
 
@@ -84,10 +115,9 @@ class IdPairs:
 
     def __init__(self, folder: Path) -> None:
         try:
-            self._rows = load_from_disk(str(folder))
-            lengths = self._rows.with_format("numpy")
-            self.src_lengths: Indices = np.asarray(lengths["src_length"][:], dtype=np.int64)
-            self.tgt_lengths: Indices = np.asarray(lengths["tgt_length"][:], dtype=np.int64)
+            self._rows = Dataset.from_file(str(folder / IDS))
+            self.src_lengths: Indices = self._rows.data.column("src_length").to_numpy()
+            self.tgt_lengths: Indices = self._rows.data.column("tgt_length").to_numpy()
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
                 f"{folder}: the training pairs in it are missing or damaged ({error}); restore the folder, "
@@ -104,16 +134,24 @@ class IdPairs:
         return collate(pairs["src"], pairs["tgt"])
 
     @staticmethod
-    def write(folder: Path, src: Sequence[Sequence[int]], tgt: Sequence[Sequence[int]]) -> None:
-        """Write ids (without special ones) for the constructor to map; lengths count end of sentence."""
-        disable_progress_bars()
-        columns = {
-            "src": src,
-            "tgt": tgt,
-            "src_length": [len(row) + 1 for row in src],
-            "tgt_length": [len(row) + 1 for row in tgt],
-        }
-        Dataset.from_dict(columns).save_to_disk(str(folder))
+    def write(folder: Path, src: Iterable[Sequence[int]], tgt: Iterable[Sequence[int]]) -> None:
+        """Write ids (without special ones) as they come, for the constructor to map; lengths count an end."""
+        folder.mkdir()
+        rows = zip(src, tgt, strict=True)
+        with ArrowWriter(
+            path=str(folder / IDS), features=COLUMNS, writer_batch_size=WRITTEN_TOGETHER
+        ) as writer:
+            while piece := list(islice(rows, WRITTEN_TOGETHER)):
+                src_rows, tgt_rows = zip(*piece, strict=True)
+                writer.write_batch(
+                    {
+                        "src": list(src_rows),
+                        "tgt": list(tgt_rows),
+                        "src_length": [len(row) + 1 for row in src_rows],
+                        "tgt_length": [len(row) + 1 for row in tgt_rows],
+                    }
+                )
+            writer.finalize()
 
 
 class BatchLoader:

@@ -9,6 +9,7 @@ import logging
 import zlib
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
+from itertools import zip_longest
 from pathlib import Path
 
 from translate.errors import InputError
@@ -51,14 +52,19 @@ def decode_lines(stream: Iterable[bytes], name: str, *, strict: bool) -> Iterato
 
 
 def read_lines(path: str | Path, *, strict: bool = True) -> list[str]:
-    """Read all lines of a UTF-8 file; one whose name ends in .gz is unpacked on the way.
+    """Read all lines of a UTF-8 file; raises what `stream_lines` does."""
+    return list(stream_lines(path, strict=strict))
+
+
+def stream_lines(path: str | Path, *, strict: bool = True) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file; one whose name ends in .gz is unpacked on the way.
 
     Raises InputError when the file is missing or cannot be read, and as `decode_lines` does.
     """
     path = Path(path)
     try:
         with _open(path) as stream:
-            return list(decode_lines(stream, str(path), strict=strict))
+            yield from decode_lines(stream, str(path), strict=strict)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -68,19 +74,32 @@ def read_lines(path: str | Path, *, strict: bool = True) -> list[str]:
 
 
 def read_parallel(src: str | Path, tgt: str | Path) -> list[tuple[str, str]]:
-    """Read two files whose lines are translations of each other.
+    """Read two files whose lines are translations of each other; raises what `stream_parallel` does."""
+    return list(stream_parallel(src, tgt))
 
-    Raises InputError when they have no lines or unequal numbers of them, and as `read_lines` does.
+
+def stream_parallel(src: str | Path, tgt: str | Path) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of two files whose lines are translations of each other.
+
+    Raises InputError when they have no lines or, after the last pair, when they have unequal numbers of
+    them; and as `stream_lines` does.
     """
-    src_lines, tgt_lines = read_lines(src), read_lines(tgt)
-    if len(src_lines) != len(tgt_lines):
-        raise InputError(
-            f"{src} has {len(src_lines)} lines but {tgt} has {len(tgt_lines)}: "
-            "parallel files must match line by line"
-        )
-    if not src_lines:
+    sides = stream_lines(src), stream_lines(tgt)
+    pairs = 0
+    for src_line, tgt_line in zip_longest(*sides):
+        if src_line is None or tgt_line is None:
+            counts = [
+                pairs if line is None else pairs + 1 + sum(1 for _ in side)
+                for line, side in zip((src_line, tgt_line), sides, strict=True)
+            ]
+            raise InputError(
+                f"{src} has {counts[0]} lines but {tgt} has {counts[1]}: "
+                "parallel files must match line by line"
+            )
+        pairs += 1
+        yield src_line, tgt_line
+    if not pairs:
         raise InputError(f"{src} and {tgt} are empty: at least one pair of lines is needed")
-    return list(zip(src_lines, tgt_lines, strict=True))
 
 
 def _open(path: Path) -> BufferedReader | gzip.GzipFile:

@@ -91,26 +91,46 @@ def write_corpus(corpus: Corpus, folder: str | Path, settings: Settings | None =
         made.rename(folder)
 
 
-def load_corpus(folder: str | Path) -> Corpus:
-    """Read a folder that `write_corpus` made.
+class Files(NamedTuple):
+    """Where the text of a corpus lies."""
 
-    Raises InputError when it is missing, incomplete, or was changed since.
+    src_lang: str
+    tgt_lang: str
+    splits: dict[str, tuple[Path, Path]]  # source and target file of each
+
+
+def find_files(folder: str | Path) -> Files:
+    """Return the files of a folder that `write_corpus` made, checked but not held in memory.
+
+    Raises InputError when the folder is missing, incomplete, or was changed since.
     """
     folder = Path(folder)
     about = _read_about(folder)
-    src_lang, tgt_lang = about["src_lang"], about["tgt_lang"]
     for name, checksum in about["sha256"].items():
         if not folder.joinpath(name).is_file():
             raise InputError(f"{folder / name} is missing: make the corpus again with `seq2see corpus`")
-        if hashlib.sha256(folder.joinpath(name).read_bytes()).hexdigest() != checksum:
+        with folder.joinpath(name).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != checksum:
             raise InputError(
                 f"{folder / name} is not the file that corpus.json lists (its checksum differs): make the "
                 "corpus again, or make a new one from the changed files with `seq2see corpus files`"
             )
+    src_lang, tgt_lang = about["src_lang"], about["tgt_lang"]
     splits = {
-        name: to_dataset(read_parallel(folder / f"{name}.{src_lang}", folder / f"{name}.{tgt_lang}"))
-        for name in about["splits"]
+        name: (folder / f"{name}.{src_lang}", folder / f"{name}.{tgt_lang}") for name in about["splits"]
     }
+    return Files(src_lang, tgt_lang, splits)
+
+
+def load_corpus(folder: str | Path) -> Corpus:
+    """Read a folder that `write_corpus` made.
+
+    Raises InputError as `find_files` does.
+    """
+    folder = Path(folder)
+    splits = {name: to_dataset(read_parallel(*paths)) for name, paths in find_files(folder).splits.items()}
+    about = _read_about(folder)
     links = {name: read_lines(folder / f"{name}.links") for name in about["links"]}
     fields = {name: about[name] for name in Corpus._fields}
     return Corpus(**fields | {"splits": splits, "links": links})

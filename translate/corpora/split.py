@@ -8,7 +8,7 @@ import hashlib
 import random
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from translate.corpora import Pair
@@ -48,38 +48,92 @@ def source_group(text: str) -> str:
 def hold_out(pairs: Sequence[Pair], sizes: Mapping[str, int], seed: int) -> Parts:
     """Split pairs into train and held-out parts; all pairs of a source group stay together.
 
-    A held-out source keeps its first translation only, so that each is scored once. Which groups are held
-    out depends on their text and the seed, not on their place in the corpus or on the Python version.
-
     Args:
         pairs: May hold several translations of a source, the one to be tested with first.
         sizes: Part -> distinct sources in it; never more than a tenth of all.
         seed: Draws the parts, and shuffles train.
 
+    Raises InputError as `choose_held_out` does.
+    """
+    held_out = choose_held_out(pairs, sizes, seed)
+    train = [pair for pair in pairs if source_group(pair[0]) not in held_out.groups]
+    random.Random(seed).shuffle(train)
+    parts = {"train": train, **held_out.pairs}
+    return Parts(parts, len(pairs) - sum(map(len, parts.values())))
+
+
+class HeldOut(NamedTuple):
+    """What is held out of a corpus."""
+
+    pairs: dict[str, list[Pair]]  # of each part
+    groups: set[str]  # of their sources; nothing of these may be in train
+
+
+def choose_held_out(pairs: Iterable[Pair], sizes: Mapping[str, int], seed: int) -> HeldOut:
+    """Choose what `hold_out` holds out, with little memory, going through the pairs once or a few times.
+
+    A held-out source keeps its first translation only, so that each is scored once. Which groups are held
+    out depends on their text and the seed, not on their place in the corpus or on the Python version.
+
     Raises InputError when there are too few groups to have one in every part.
     """
-    groups: dict[str, dict[str, str]] = {}  # group -> source -> its first translation
+    count = 4 * sum(sizes.values())  # some groups are passed over because they are too large
+    while True:
+        groups, sources = _first_groups(pairs, seed, count, max(sizes.values()))
+        sizes = {name: min(size, max(1, sources // 10)) for name, size in sizes.items()}
+        parts: dict[str, list[Pair]] = {}
+        chosen: set[str] = set()
+        for name, size in sizes.items():
+            parts[name] = []
+            for group, translations in groups.items():
+                # A group too large for the room left is passed over, so that the size is met exactly.
+                if group not in chosen and len(parts[name]) + len(translations) <= size:
+                    chosen.add(group)
+                    parts[name] += translations.items()
+        complete = len(groups) < count
+        if complete and (len(chosen) == len(groups) or not all(parts.values())):
+            total = sum(1 for _ in pairs)
+            raise InputError(
+                f"{total} pairs with {len(groups)} different sources (digits, punctuation and case aside) "
+                f"are too few for the parts train, {', '.join(parts)}: each needs at least one of its own"
+            )
+        if complete or all(len(parts[name]) == size for name, size in sizes.items()):
+            return HeldOut(parts, chosen)
+        count *= 4
+
+
+def _first_groups(
+    pairs: Iterable[Pair], seed: int, count: int, largest: int
+) -> tuple[dict[str, dict[str, str]], int]:
+    """Return the first `count` groups in an order drawn by `seed`, and how many sources there are.
+
+    Of each group its sources and their first translations, though not more than one beyond `largest`; the
+    sources are counted up to ten times that.
+    """
+    groups: dict[str, dict[str, str]] = {}
+    sources: set[str] = set()
+    last = b"\xff" * 32  # the rank of the last group that may still be among the first
     for src, tgt in pairs:
-        groups.setdefault(source_group(src), {}).setdefault(src, tgt)
-    ranked = sorted(groups, key=lambda group: hashlib.sha256(f"{seed} {group}".encode()).digest())
-    most = max(1, sum(map(len, groups.values())) // 10)
-    part_of: dict[str, str] = {}
-    parts: dict[str, list[Pair]] = {"train": []}
-    for name, size in sizes.items():
-        parts[name] = []
-        for group in ranked:
-            # A group too large for the room left is passed over, so that the size is met exactly.
-            if group not in part_of and len(parts[name]) + len(groups[group]) <= min(size, most):
-                part_of[group] = name
-                parts[name] += groups[group].items()
-    parts["train"] = [pair for pair in pairs if source_group(pair[0]) not in part_of]
-    if not all(parts.values()):
-        raise InputError(
-            f"{len(pairs)} pairs with {len(groups)} different sources (digits, punctuation and case "
-            f"aside) are too few for the parts {', '.join(parts)}: each needs at least one of its own"
-        )
-    random.Random(seed).shuffle(parts["train"])
-    return Parts(parts, len(pairs) - sum(map(len, parts.values())))
+        if len(sources) < 10 * largest:
+            sources.add(src)
+        group = source_group(src)
+        if _rank(group, seed) > last:
+            continue
+        translations = groups.setdefault(group, {})
+        if len(translations) <= largest:
+            translations.setdefault(src, tgt)
+        if len(groups) == 2 * count:
+            groups = _sorted(groups, seed, count)
+            last = _rank(next(reversed(groups)), seed)
+    return _sorted(groups, seed, count), len(sources)
+
+
+def _sorted(groups: Mapping[str, dict[str, str]], seed: int, count: int) -> dict[str, dict[str, str]]:
+    return {group: groups[group] for group in sorted(groups, key=lambda group: _rank(group, seed))[:count]}
+
+
+def _rank(group: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed} {group}".encode()).digest()
 
 
 def shared_groups(train: Sequence[str], test: Sequence[str]) -> int:

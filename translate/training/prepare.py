@@ -1,23 +1,28 @@
-"""From a corpus and a config to a run directory that training can start, or start again, in."""
+"""From a corpus and a config to a run directory that training can start, or start again, in.
+
+A corpus of any size: its text is read in pieces, and what is kept of it is kept on disk.
+"""
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice, tee
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from translate.batches import IdPairs
-from translate.config import Config, DataConfig, TokenizerConfig
-from translate.corpora import load_corpus
-from translate.corpora.split import hold_out
+from translate.config import Config, TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
-from translate.text_files import read_parallel
 from translate.tokenizer import Tokenizer, Tokenizers, train_tokenizers
+from translate.training.text import Pair, StoredPairs, read_text
 
 log = logging.getLogger(__name__)
 
-Pair = tuple[str, str]
+ENCODED_TOGETHER = 10_000  # pairs
+
+IdPair = tuple[list[int], list[int]]
 
 
 def prepare_run(config: Config, out: str | Path) -> RunDirectory:
@@ -29,75 +34,39 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
     """
 
     def prepare(run: RunDirectory) -> None:
-        train, valid = read_pairs(config.data, config.training.seed)
-        tokenizers = _make_tokenizers(config.tokenizer, train)
-        kept_src, kept_tgt = _encode(train, tokenizers, config.data.max_length)
-        joint = tokenizers.src is tokenizers.tgt  # given tokenizers may be other than the setting says
-        tgt_lang = config.data.tgt_lang or _language_of(config.data.corpus)
-        run.save_config(
-            replace(
-                config,
-                data=replace(config.data, tgt_lang=tgt_lang),
-                tokenizer=replace(config.tokenizer, joint=joint),
+        with TemporaryDirectory(dir=run.path) as aside:
+            text = read_text(config.data, config.training.seed, Path(aside, "train"))
+            tokenizers = _make_tokenizers(config.tokenizer, text.train)
+            used = _write_ids(run, text.train, tokenizers, config.data.max_length)
+            joint = tokenizers.src is tokenizers.tgt  # given tokenizers may be other than the setting says
+            run.save_config(
+                replace(
+                    config,
+                    data=replace(config.data, tgt_lang=config.data.tgt_lang or text.tgt_lang),
+                    tokenizer=replace(config.tokenizer, joint=joint),
+                )
             )
-        )
-        run.save_tokenizers(tokenizers)
-        run.save_valid(valid)
-        IdPairs.write(run.ids_path, kept_src, kept_tgt)
-        run.save_json(run.data_path, _describe(config.data, train, valid, len(kept_src)))
+            run.save_tokenizers(tokenizers)
+            run.save_valid(text.valid)
+            # What the model card says of the data; the hashes tell whether two runs had the same.
+            about = {
+                "from": config.data.corpus or f"{config.data.src} and {config.data.tgt}",
+                "train_pairs": len(text.train),
+                "train_pairs_used": used,
+                "train_sha256": _hash(text.train),
+                "valid_pairs": len(text.valid),
+                "valid_sha256": _hash(text.valid),
+            }
+            run.save_json(run.data_path, about)
 
     return RunDirectory.create(out, prepare)
 
 
-def read_pairs(data: DataConfig, seed: int) -> tuple[list[Pair], list[Pair]]:
-    """Read the training and the validation pairs."""
-    if data.corpus and (data.src or data.tgt):
-        raise UsageError("got both --corpus and --src/--tgt: name one place to take the training text from")
-    if data.corpus:
-        splits = load_corpus(data.corpus).splits
-        if "train" not in splits:
-            raise InputError(f"{data.corpus} has no training part, only {', '.join(splits)}")
-        train, valid = (
-            list(zip(splits[name]["src"], splits[name]["tgt"], strict=True)) if name in splits else []
-            for name in ("train", "valid")
-        )
-    elif data.src and data.tgt:
-        train, valid = read_parallel(data.src, data.tgt), []
-    else:
-        raise UsageError("no training text: give --corpus FOLDER, or --src FILE and --tgt FILE")
-    if bool(data.valid_src) != bool(data.valid_tgt):
-        raise UsageError("validation text needs both --valid-src and --valid-tgt")
-    if data.valid_src and data.valid_tgt:
-        valid = read_parallel(data.valid_src, data.valid_tgt)
-    train = _without_blank(train, "training")
-    if valid:
-        valid = _without_blank(valid, "validation")
-    else:
-        # By groups of sources that differ in digits or punctuation only, so that none is in both parts.
-        parts = hold_out(train, {"valid": data.valid_size}, seed).pairs
-        train, valid = parts["train"], parts["valid"]
-        log.info("no validation text given: held out %d pairs", len(valid))
-    return train, valid
-
-
-def _language_of(corpus: str | None) -> str | None:
-    return None if corpus is None else load_corpus(corpus).tgt_lang
-
-
-def _without_blank(pairs: Sequence[Pair], which: str) -> list[Pair]:
-    kept = [pair for pair in pairs if pair[0].strip() and pair[1].strip()]
-    if not kept:
-        raise InputError(f"all {len(pairs)} {which} pairs have a blank side: needed is text on both sides")
-    if len(kept) < len(pairs):
-        log.warning("left out %d of %d %s pairs with a blank side", len(pairs) - len(kept), len(pairs), which)
-    return kept
-
-
-def _make_tokenizers(config: TokenizerConfig, pairs: Sequence[Pair]) -> Tokenizers:
+def _make_tokenizers(config: TokenizerConfig, pairs: StoredPairs) -> Tokenizers:
     if config.path is not None:
         return _load_tokenizers(Path(config.path), config.joint)
     log.info("training the tokenizer on %d pairs", len(pairs))
-    return train_tokenizers([src for src, _ in pairs], [tgt for _, tgt in pairs], config)
+    return train_tokenizers((src for src, _ in pairs), (tgt for _, tgt in pairs), config)
 
 
 def _load_tokenizers(path: Path, joint: bool) -> Tokenizers:
@@ -120,37 +89,42 @@ def _load_tokenizers(path: Path, joint: bool) -> Tokenizers:
     return Tokenizers(tokenizer, tokenizer)
 
 
-def _encode(
-    pairs: Sequence[Pair], tokenizers: Tokenizers, max_length: int
-) -> tuple[list[list[int]], list[list[int]]]:
-    src = tokenizers.src.encode_batch([src for src, _ in pairs])
-    tgt = tokenizers.tgt.encode_batch([tgt for _, tgt in pairs])
-    kept = [n for n in range(len(pairs)) if len(src[n]) <= max_length and len(tgt[n]) <= max_length]
-    if len(kept) < len(pairs):
-        log.warning(
-            "left out %d of %d training pairs with more than data.max_length = %d pieces",
-            len(pairs) - len(kept), len(pairs), max_length,
-        )  # fmt: skip
-    if not kept:
+def _write_ids(run: RunDirectory, pairs: StoredPairs, tokenizers: Tokenizers, max_length: int) -> int:
+    """Write the ids of the pairs that are not too long; return how many these are."""
+    used = 0
+
+    def kept() -> Iterator[IdPair]:
+        nonlocal used
+        for src, tgt in _encode(pairs, tokenizers):
+            if len(src) <= max_length and len(tgt) <= max_length:
+                used += 1
+                yield src, tgt
+
+    src_rows, tgt_rows = tee(kept())  # they are read side by side
+    IdPairs.write(run.ids_path, (src for src, _ in src_rows), (tgt for _, tgt in tgt_rows))
+    if not used:
         raise InputError(
             f"all {len(pairs)} training pairs have more than data.max_length = {max_length} pieces"
         )
-    return [src[n] for n in kept], [tgt[n] for n in kept]
+    if used < len(pairs):
+        log.warning(
+            "left out %d of %d training pairs with more than data.max_length = %d pieces",
+            len(pairs) - used, len(pairs), max_length,
+        )  # fmt: skip
+    return used
 
 
-def _describe(data: DataConfig, train: Sequence[Pair], valid: Sequence[Pair], used: int) -> dict[str, object]:
-    """What the model card says of the data; the hashes tell whether two runs had the same."""
-    return {
-        "from": data.corpus or f"{data.src} and {data.tgt}",
-        "train_pairs": len(train),
-        "train_pairs_used": used,
-        "train_sha256": _hash(train),
-        "valid_pairs": len(valid),
-        "valid_sha256": _hash(valid),
-    }
+def _encode(pairs: Iterable[Pair], tokenizers: Tokenizers) -> Iterator[IdPair]:
+    pairs = iter(pairs)
+    while piece := list(islice(pairs, ENCODED_TOGETHER)):
+        yield from zip(
+            tokenizers.src.encode_batch([src for src, _ in piece]),
+            tokenizers.tgt.encode_batch([tgt for _, tgt in piece]),
+            strict=True,
+        )
 
 
-def _hash(pairs: Sequence[Pair]) -> str:
+def _hash(pairs: Iterable[Pair]) -> str:
     digest = hashlib.sha256()
     for src, tgt in pairs:
         digest.update(f"{src}\t{tgt}\n".encode())

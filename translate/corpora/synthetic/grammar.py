@@ -3,11 +3,11 @@
 All that is random is here, and only the English sentence is: its German is a function of it (syntax.py).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from translate.corpora.synthetic import lexicon
-from translate.corpora.synthetic.forms import Case, Determiner, Slot, Verb
+from translate.corpora.synthetic.forms import Case, Determiner, Noun, Slot, Verb
 from translate.corpora.synthetic.lexicon import BARE, DETERMINERS, NOUNS, VERBS
 from translate.corpora.synthetic.syntax import (
     COMMA,
@@ -55,10 +55,16 @@ AGENT = lexicon.parse_slot("by>von+dat:person")
 
 
 class Grammar:
-    """Draws sentences; each method is a production."""
+    """Draws sentences; each method is a production.
 
-    def __init__(self, rng: Random) -> None:
+    Args:
+        rng: Draws.
+        nouns: Of each kind of the lexicon; one that is listed twice is drawn twice as often.
+    """
+
+    def __init__(self, rng: Random, nouns: Mapping[str, Sequence[Noun]] = NOUNS) -> None:
         self.rng = rng
+        self.nouns = nouns
         self._productions: dict[Callable[[], Phrase], int] = {
             self.statement: 22,
             self.time_first: 8,
@@ -317,7 +323,7 @@ class Grammar:
         negation: tuple[Src, ...] = (),
     ) -> Nominal:
         """Return a noun phrase; an indefinite one turns `negation` into kein."""
-        noun = self.rng.choice(NOUNS[kind])
+        noun = self.rng.choice(self.nouns[kind])
         mass = noun.en_plural == "-"
         if mass:  # neither two milk nor every milk
             determiners = [row for row in determiners if row in DEFINITE or row == BARE]
@@ -341,7 +347,7 @@ class Grammar:
             name=name,
         ).decline(case, kind, negation if indefinite else ())
         if determiner.en == "the" and kind in THINGS and self.rng.random() < 0.12:
-            owner = NounPhrase(self.rng.choice(NOUNS["person"]), self.rng.choice(DEFINITE))
+            owner = NounPhrase(self.rng.choice(self.nouns["person"]), self.rng.choice(DEFINITE))
             return owned(nominal, owner.decline("gen", "person"))
         return nominal
 

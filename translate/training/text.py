@@ -1,0 +1,114 @@
+"""Which pairs a run is trained on, and which it is validated with: read once, then kept on disk."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from translate.config import DataConfig
+from translate.corpora import find_files
+from translate.corpora.split import choose_held_out, source_group
+from translate.errors import InputError, UsageError
+from translate.text_files import stream_parallel
+
+log = logging.getLogger(__name__)
+
+Pair = tuple[str, str]
+Paths = tuple[str | Path, str | Path]  # source file, target file
+
+
+class StoredPairs:
+    """Sentence pairs in a file, source and target in turn: read again by every loop, never held in memory.
+
+    Args:
+        path: of the file; `write` makes it.
+        count: of the pairs in it.
+        left_out: numbers of those that are passed over.
+    """
+
+    def __init__(self, path: Path, count: int, left_out: frozenset[int] = frozenset()) -> None:
+        self.path, self.count, self.left_out = path, count, left_out
+
+    @classmethod
+    def write(cls, path: Path, pairs: Iterable[Pair]) -> "StoredPairs":
+        """Write pairs without line breaks as they come."""
+        count = 0
+        with path.open("wb") as file:
+            for src, tgt in pairs:
+                file.write(f"{src}\n{tgt}\n".encode())
+                count += 1
+        return cls(path, count)
+
+    def __len__(self) -> int:
+        """Number of pairs, without those left out."""
+        return self.count - len(self.left_out)
+
+    def __iter__(self) -> Iterator[Pair]:
+        """Read the pairs."""
+        with self.path.open("rb") as file:
+            for number, (src, tgt) in enumerate(zip(file, file, strict=True)):
+                if number not in self.left_out:
+                    yield src[:-1].decode(), tgt[:-1].decode()
+
+
+class Text(NamedTuple):
+    """What a run is trained on and validated with."""
+
+    train: StoredPairs
+    valid: list[Pair]
+    tgt_lang: str | None  # as the corpus says, if there is one
+
+
+def read_text(data: DataConfig, seed: int, path: Path) -> Text:
+    """Read the training and the validation pairs.
+
+    Args:
+        data: names them.
+        seed: draws the validation pairs when none are named.
+        path: of the file that the training pairs are kept in.
+
+    Raises:
+        InputError: the text is missing or bad.
+        UsageError: no text was named, or more than one.
+    """
+    train_paths, valid_paths, tgt_lang = _find(data)
+    train = StoredPairs.write(path, _without_blank(stream_parallel(*train_paths), "training"))
+    if valid_paths is not None:
+        return Text(train, list(_without_blank(stream_parallel(*valid_paths), "validation")), tgt_lang)
+    # By groups of sources that differ in digits or punctuation only, so that none is in both parts.
+    held_out = choose_held_out(train, {"valid": data.valid_size}, seed)
+    numbers = (number for number, (src, _) in enumerate(train) if source_group(src) in held_out.groups)
+    train = StoredPairs(path, train.count, frozenset(numbers))
+    valid = held_out.pairs["valid"]
+    log.info("no validation text given: held out %d pairs", len(valid))
+    return Text(train, valid, tgt_lang)
+
+
+def _find(data: DataConfig) -> tuple[Paths, Paths | None, str | None]:
+    """Where the training and the validation text are, and the language that the corpus translates into."""
+    if data.corpus and (data.src or data.tgt):
+        raise UsageError("got both --corpus and --src/--tgt: name one place to take the training text from")
+    if bool(data.valid_src) != bool(data.valid_tgt):
+        raise UsageError("validation text needs both --valid-src and --valid-tgt")
+    valid = (data.valid_src, data.valid_tgt) if data.valid_src and data.valid_tgt else None
+    if data.corpus:
+        files = find_files(data.corpus)
+        if "train" not in files.splits:
+            raise InputError(f"{data.corpus} has no training part, only {', '.join(files.splits)}")
+        return files.splits["train"], valid or files.splits.get("valid"), files.tgt_lang
+    if not (data.src and data.tgt):
+        raise UsageError("no training text: give --corpus FOLDER, or --src FILE and --tgt FILE")
+    return (data.src, data.tgt), valid, None
+
+
+def _without_blank(pairs: Iterable[Pair], which: str) -> Iterator[Pair]:
+    total = kept = 0
+    for src, tgt in pairs:
+        total += 1
+        if src.strip() and tgt.strip():
+            kept += 1
+            yield src, tgt
+    if not kept:
+        raise InputError(f"all {total} {which} pairs have a blank side: needed is text on both sides")
+    if kept < total:
+        log.warning("left out %d of %d %s pairs with a blank side", total - kept, total, which)
