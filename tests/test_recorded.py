@@ -3,7 +3,7 @@
 A tape that plays like a CUDA graph stands for it on a CPU.
 """
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ from translate.training import recorded
 from translate.training import trainer as training
 from translate.training.loss import batch_loss, padded_batch_loss
 from translate.training.prepare import prepare_run
-from translate.training.recorded import GradientStep
+from translate.training.recorded import CudaGraphs, GradientStep
 from translate.training.resident import ResidentPairs
 from translate.training.trainer import resume
 
@@ -211,6 +211,66 @@ def test_the_guard_sees_what_a_step_must_not_do(tmp_path, monkeypatch):
     )
     with pytest.raises(AssertionError, match="the host would wait for aten::index"):
         resume(run.path)
+
+
+# What can be said of CUDA graphs without CUDA: torch's part is stubbed.
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """What is asked of torch.cuda, in order."""
+    asked = []
+
+    class Stream:
+        def wait_stream(self, stream):
+            asked.append("wait")
+
+    class Graph:
+        def replay(self):
+            asked.append("replay")
+
+    @contextmanager
+    def stream(stream):
+        asked.append(stream)
+        yield
+        asked.append("leave")
+
+    @contextmanager
+    def graph(graph, pool, stream):
+        asked.extend(("record", pool, stream))
+        yield
+
+    def stub(name, value):
+        monkeypatch.setattr(f"torch.cuda.{name}", value)
+
+    stub("Stream", Stream)
+    stub("CUDAGraph", Graph)
+    stub("stream", stream)
+    stub("graph", graph)
+    stub("current_stream", Stream)
+    stub("graph_pool_handle", lambda: "pool")
+    return asked
+
+
+def test_graphs_are_recorded_on_the_stream_where_the_training_runs_and_share_a_pool(cuda):
+    with CudaGraphs() as graphs:
+        (stream,) = cuda
+        replay = graphs(lambda: cuda.append("work"))
+        replay()
+        graphs(lambda: None)
+    once = ["record", "pool", stream]
+    assert cuda == [stream, *once, "work", "replay", *once, "leave", "wait"]
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_failure_to_record_says_how_to_do_without():
+    def fail():
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    with CudaGraphs() as graphs, pytest.raises(RuntimeError, match="not permitted") as error:
+        graphs(fail)
+    (note,) = error.value.__notes__
+    assert note.endswith("--training.cuda_graphs false does without.")
 
 
 # On a GPU, where there is one.

@@ -99,3 +99,12 @@ def test_few_shapes_cost_little_padding(batch_tokens, tmp_path):
     shapes = Counter(tuple(map(int, resident._shape(rows))) for rows in plan)
     assert len(shapes) < len(plan) / 2
     assert len(shapes) < 70
+
+
+def test_a_run_goes_on_with_another_devices_batches(pairs):
+    """Which are fewer: the epoch ends after one more at the latest."""
+    resident, plain = (BatchLoader(held, 100, seed=1) for held in (ResidentPairs(pairs, 100, CPU), pairs))
+    assert len(resident) > len(plain)
+    plain.load_state_dict({"epoch": 3, "consumed": len(resident) - 1})
+    assert len(list(plain)) == 1
+    assert plain.state_dict() == {"epoch": 4, "consumed": 0}

@@ -208,5 +208,5 @@ class BatchLoader:
         return {"epoch": self.epoch, "consumed": self.consumed}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Stand where the state was taken."""
-        self.epoch, self.consumed = state["epoch"], state["consumed"]
+        """Stand where the state was taken; another device's batches may have been more."""
+        self.epoch, self.consumed = state["epoch"], min(state["consumed"], self._length - 1)

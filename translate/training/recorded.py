@@ -110,12 +110,12 @@ class CudaGraphs:
     """
 
     def __init__(self) -> None:
-        self._stream = torch.cuda.Stream()
+        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._context = torch.cuda.stream(self._stream)
         self._pool = torch.cuda.graph_pool_handle()
 
     def __enter__(self) -> "CudaGraphs":
-        self._context.__enter__()
+        self._context.__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -131,7 +131,7 @@ class CudaGraphs:
                 work()
         except RuntimeError as error:
             error.add_note(
-                "This happened while recording a CUDA graph: --training.cuda-graphs false does without."
+                "This happened while recording a CUDA graph: --training.cuda_graphs false does without."
             )
             raise
         torch.clear_autocast_cache()  # what was cast just now lies in the graph's memory

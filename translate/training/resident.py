@@ -31,8 +31,9 @@ class Rows(NamedTuple):
 
 def round_up(lengths: Indices) -> Indices:
     """Lengths as batches have them: the next multiple of 4 up to 32, of 8 up to 64, of 16 up to 128 ..."""
-    steps = 2 ** np.maximum(2, np.ceil(np.log2(lengths)).astype(np.int64) - 3)
-    return -(-lengths // steps) * steps
+    steps: Indices = 2 ** np.maximum(2, np.ceil(np.log2(lengths)).astype(np.int64) - 3)
+    widths: Indices = -(-lengths // steps) * steps
+    return widths
 
 
 class Side(NamedTuple):

@@ -104,10 +104,10 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
     keep_freed_memory()
     threads = set_threads(settings.threads)
     processes = _processes(config, plan)
-    pairs: IdPairs | ResidentPairs = IdPairs(run.ids_path)
+    pairs, resident = IdPairs(run.ids_path), None
     if plan.resident:
-        pairs = ResidentPairs(pairs, config.data.batch_tokens, torch.device(plan.device))
-    loader = BatchLoader(pairs, config.data.batch_tokens, settings.seed)
+        resident = ResidentPairs(pairs, config.data.batch_tokens, torch.device(plan.device))
+    loader = BatchLoader(resident or pairs, config.data.batch_tokens, settings.seed)
     clock = Clock()
     validation = Validation(run, config, tokenizers, loader, clock)
     log.info(
@@ -127,9 +127,11 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
         callbacks = parallel + _callbacks(run, settings, plan, validation, signals)
         trainer = _trainer(run, config, plan, callbacks, step)
         module = TrainingModule(model, settings, clock, processes)
-        if isinstance(pairs, ResidentPairs):
+        if resident is not None:
             record = stack.enter_context(CudaGraphs()) if plan.graphs else None
-            gradients = GradientStep(model, pairs, settings.label_smoothing, 1 / settings.accumulate, record)
+            gradients = GradientStep(
+                model, resident, settings.label_smoothing, 1 / settings.accumulate, record
+            )
             module = ResidentTrainingModule(model, settings, clock, gradients)
         try:
             trainer.fit(
@@ -219,8 +221,9 @@ def _trainer(
 
 def _processes(config: Config, plan: Plan) -> int:
     settings = config.training
-    cores = settings.threads or count_cores()
-    return settings.processes or choose_processes(plan.device, cores, config.data.batch_tokens)
+    if plan.device == "cpu" and settings.processes:
+        return settings.processes
+    return choose_processes(plan.device, settings.threads or count_cores(), config.data.batch_tokens)
 
 
 def _plan(config: Config) -> Plan:
