@@ -7,7 +7,7 @@ import pytest
 import seq2see
 import translate
 from translate.commands import doctor
-from translate.platforms import Facts
+from translate.platforms import Facts, choose_plan
 
 
 def test_it_tells_about_this_machine(capsys):
@@ -66,9 +66,42 @@ def test_what_training_takes_by_default_is_told(capsys):
     assert "by default on cpu in float32" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("gain", "precision", "cores", "bf16", "loop", "processes"),
+    [
+        (None, "float32", 1, "no (no instructions for it)", "yes", 1),
+        (0.75, "float32", 2, "no (measured: 0.8 times float32)", "yes", 2),
+        (5.04, "bf16", 64, "yes (measured: 5.0 times float32)", "no", 8),
+    ],
+)
+def test_the_fast_paths_of_a_cpu_are_told(capsys, monkeypatch, gain, precision, cores, bf16, loop, processes):
+    facts = Facts("Linux", cores, gain is not None and gain > 1.5, False, False, False, gain)
+    monkeypatch.setattr(doctor, "can_keep_freed_memory", lambda: cores > 1)
+    doctor.show_compute(facts)
+    out = capsys.readouterr().out
+    assert f"by default on cpu in {precision}" in out
+    assert f"\nfast paths    bf16: {bf16}\n" in out
+    assert f"kept for the next tensor: {'yes' if cores > 1 else 'no'}\n" in out
+    assert f"Bahdanau's loop as one function: {loop} (" in out
+    assert out.endswith(f"processes that share a batch: {processes}\n")
+
+
+@pytest.mark.parametrize(("bf16", "said"), [(True, "yes"), (False, "no")])
+def test_the_fast_paths_of_a_gpu_are_told(bf16, said):
+    facts = Facts("Linux", 8, cpu_bf16=False, cuda=True, cuda_bf16=bf16, mps=False)
+    assert doctor.fast_paths(choose_plan("auto", "auto", facts), facts) == [
+        f"bf16: {said}",
+        "fused attention and optimiser: yes",
+        "the corpus's ids on the GPU, batches of few shapes: yes",
+        "work recorded as CUDA graphs: yes",
+    ]
+
+
 def test_mps_is_listed(capsys):
     doctor.show_compute(Facts("Darwin", 8, cpu_bf16=False, cuda=False, cuda_bf16=False, mps=True))
-    assert "devices       cpu, mps\n" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "devices       cpu, mps\n" in out
+    assert "fast paths    those of torch alone\n" in out
 
 
 def test_little_memory_and_disk_are_pointed_out(capsys, monkeypatch):

@@ -39,6 +39,14 @@ def test_auto_takes_the_best_device_and_bf16_only_where_it_is_fast(facts, device
     assert (plan.device, plan.precision) == (device, precision)
 
 
+@pytest.mark.parametrize("facts", [LINUX, OLD_LINUX, GPU, OLD_GPU, MAC, INTEL_MAC, WINDOWS])
+@pytest.mark.parametrize("precision", ["auto", "float32"])
+def test_only_on_cuda_ids_are_resident_and_work_is_recorded(facts, precision):
+    plan = choose_plan("auto", precision, facts)
+    assert plan.resident == plan.graphs == (plan.device == "cuda")
+    assert choose_plan("cpu", precision, facts)[3:] == (False, False)
+
+
 def test_what_is_asked_for_is_taken():
     assert choose_plan("cpu", "float32", GPU)[:2] == ("cpu", "float32")
     assert choose_plan("cpu", "auto", MAC)[:2] == ("cpu", "float32")
@@ -89,6 +97,17 @@ def test_a_containers_quota_limits_the_cores(monkeypatch, tmp_path, quota, most)
     (tmp_path / "cpu.max").write_text(f"{quota}\n")
     monkeypatch.setattr("translate.platforms.CPU_QUOTA", tmp_path / "cpu.max")
     assert 1 <= count_cores() <= most
+
+
+@pytest.mark.parametrize(("gain", "fast"), [(0.75, False), (5.0, True)])
+def test_the_gain_of_bf16_is_measured_where_the_processor_has_it(monkeypatch, gain, fast):
+    monkeypatch.setattr("translate.platforms.measure_bf16_gain", lambda: gain)
+    monkeypatch.setattr("translate.platforms.cpu_features", lambda: frozenset({"avx512_bf16"}))
+    facts = gather_facts()
+    assert (facts.cpu_bf16, facts.cpu_bf16_gain) == (fast, gain)
+    monkeypatch.setattr("translate.platforms.cpu_features", lambda: frozenset({"avx2"}))
+    facts = gather_facts()
+    assert (facts.cpu_bf16, facts.cpu_bf16_gain) == (False, None)
 
 
 def test_threads_are_set_and_zero_is_torchs_own_choice():

@@ -20,9 +20,10 @@ from tiny_training import (
 
 from translate.batches import BatchLoader, IdPairs, collate
 from translate.evaluation import bleu
-from translate.platforms import Facts
+from translate.platforms import Facts, choose_plan
 from translate.run_directory import RunDirectory
 from translate.torch_engine import TorchEngine
+from translate.training import trainer as training
 from translate.training.clock import Clock
 from translate.training.loss import batch_loss
 from translate.training.module import TrainingModule
@@ -294,6 +295,14 @@ def test_the_precision_is_chosen_once(fast, tmp_path, monkeypatch):
         assert run.config.training.precision == run.read_json(run.summary_path)["precision"] == chosen
     assert {value.dtype for value in weights(run).values()} == {torch.float32}
     assert float(run.read_metrics()[-1]["valid_nll"]) > 0
+
+
+@pytest.mark.parametrize(("device", "processes"), [("cpu", 2), ("cuda", 1)])
+def test_only_on_a_cpu_processes_share_the_batches(device, processes, tmp_path):
+    """Though a run that began on one is resumed elsewhere."""
+    facts = Facts("Linux", 4, cpu_bf16=False, cuda=True, cuda_bf16=True, mps=False)
+    plan = choose_plan(device, "float32", facts)
+    assert training._processes(tiny_config(tmp_path, processes=2), plan) == processes
 
 
 def test_the_randomness_of_a_step_depends_on_its_number_alone(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from datasets import Dataset, Features, Value
@@ -40,6 +40,11 @@ class Batch(NamedTuple):
     tgt_in: Int[Tensor, "B T"]  # beginning of sentence, pieces
     tgt_out: Int[Tensor, "B T"]  # pieces, end of sentence
     tgt_mask: Bool[Tensor, "B T"]
+
+    @property
+    def tokens(self) -> Int[Tensor, ""]:
+        """How many real ones, of both sides."""
+        return self.src_mask.sum() + self.tgt_mask.sum()
 
 
 def collate(src: Sequence[Sequence[int]], tgt: Sequence[Sequence[int]]) -> Batch:
@@ -106,6 +111,22 @@ def _sort(src_lengths: Indices, tgt_lengths: Indices, random: np.random.Generato
     return ties[packed]
 
 
+@runtime_checkable
+class Pairs(Protocol):
+    """Tokenised sentence pairs that can be batched."""
+
+    src_lengths: Indices  # as batches have them: what `plan_batches` is given
+    tgt_lengths: Indices
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: Indices) -> Any:
+        """Make a batch of these pairs."""
+
+    def padding(self, batches: Sequence[Indices]) -> float:
+        """Share of the batches' slots that are padding."""
+
+
 class IdPairs:
     """Tokenised sentence pairs, memory-mapped from an Arrow folder (columns src and tgt).
 
@@ -132,6 +153,21 @@ class IdPairs:
         """Read and pad these pairs."""
         pairs = self._rows[rows.tolist()]
         return collate(pairs["src"], pairs["tgt"])
+
+    def padding(self, batches: Sequence[Indices]) -> float:
+        """Share of the batches' slots that are padding."""
+        slots = sum(
+            len(rows) * int(self.src_lengths[rows].max() + self.tgt_lengths[rows].max()) for rows in batches
+        )
+        return 1 - float(self.src_lengths.sum() + self.tgt_lengths.sum()) / slots
+
+    def flat(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The ids of all sources, row after row and without special ones, and those of all targets."""
+        src, tgt = (
+            [chunk.flatten().to_numpy() for chunk in self._rows.data.column(side).chunks]
+            for side in ("src", "tgt")
+        )
+        return np.concatenate(src).astype(np.int32), np.concatenate(tgt).astype(np.int32)
 
     @staticmethod
     def write(folder: Path, src: Iterable[Sequence[int]], tgt: Iterable[Sequence[int]]) -> None:
@@ -166,7 +202,7 @@ class BatchLoader:
     """
 
     def __init__(
-        self, pairs: IdPairs, batch_tokens: int, seed: int, rank: int = 0, world_size: int = 1
+        self, pairs: Pairs, batch_tokens: int, seed: int, rank: int = 0, world_size: int = 1
     ) -> None:
         self.pairs = pairs
         self.batch_tokens = batch_tokens
@@ -189,17 +225,13 @@ class BatchLoader:
 
     def padding(self) -> float:
         """Share of slots that are padding, in an epoch."""
-        slots = sum(
-            len(rows) * int(self.pairs.src_lengths[rows].max() + self.pairs.tgt_lengths[rows].max())
-            for rows in self.plan(0)
-        )
-        return 1 - float(self.pairs.src_lengths.sum() + self.pairs.tgt_lengths.sum()) / slots
+        return self.pairs.padding(self.plan(0))
 
     def __len__(self) -> int:
         """Batches an epoch: the same in all, since only equal lengths change places."""
         return self._length
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Any]:
         """Go on where the last epoch or the loaded state ended."""
         mine = self.plan(self.epoch)[self.rank :: self.world_size][: self._length]
         for number in range(self.consumed, len(mine)):
@@ -214,5 +246,5 @@ class BatchLoader:
         return {"epoch": self.epoch, "consumed": self.consumed}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Stand where the state was taken."""
-        self.epoch, self.consumed = state["epoch"], state["consumed"]
+        """Stand where the state was taken; another device's batches may have been more."""
+        self.epoch, self.consumed = state["epoch"], min(state["consumed"], self._length - 1)

@@ -218,6 +218,8 @@ class TrainingConfig:
     """Everything random follows from it."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train."""
+    cuda_graphs: bool = True
+    """On an NVIDIA GPU, record the work of a batch once for each shape and replay it."""
     threads: int = 0
     """Processor threads of all processes together (0: one per core)."""
     processes: int = 0

@@ -20,6 +20,7 @@ KEPT_BLOCK_BYTES = 2**30  # larger than any tensor of a training step here
 KEPT_FREE_BYTES = 2**31 - 1  # the largest int, which is what mallopt takes
 
 
+WORTHWHILE = 1.5  # times as fast as float32: below that, bfloat16 is not taken by itself
 PROCESS_TOKENS = 512  # slots of a batch for each process: with fewer, what a step costs beside them shows
 
 CPU_INFO = Path("/proc/cpuinfo")  # Linux
@@ -37,6 +38,7 @@ class Facts(NamedTuple):
     cuda: bool
     cuda_bf16: bool
     mps: bool
+    cpu_bf16_gain: float | None = None  # of bfloat16 over float32; None: the processor lacks the instructions
 
 
 class Plan(NamedTuple):
@@ -45,6 +47,10 @@ class Plan(NamedTuple):
     device: Device
     precision: Literal["float32", "bf16"]
     why: str  # for people
+    resident: bool = (
+        False  # the corpus's ids lie on the device, batches have few shapes, no step waits for it
+    )
+    graphs: bool = False  # the work of each shape is recorded as a CUDA graph, and replayed
 
 
 def choose_plan(device: str, precision: str, facts: Facts) -> Plan:
@@ -69,11 +75,14 @@ def choose_plan(device: str, precision: str, facts: Facts) -> Plan:
     fast, why = _fast_bf16(chosen, facts)
     if precision == "bf16" and chosen == "mps":
         raise UsageError("precision bf16 is not supported on device mps: use float32 or auto")
+    plan = Plan(
+        chosen, "bf16" if fast else "float32", why, resident=chosen == "cuda", graphs=chosen == "cuda"
+    )
     if precision == "bf16":
-        return Plan(chosen, "bf16", why if fast else f"as asked for, but {why}")
+        return plan._replace(precision="bf16", why=why if fast else f"as asked for, but {why}")
     if precision == "float32":
-        return Plan(chosen, "float32", "as asked for")
-    return Plan(chosen, "bf16" if fast else "float32", why)
+        return plan._replace(precision="float32", why="as asked for")
+    return plan
 
 
 def _fast_bf16(device: Device, facts: Facts) -> tuple[bool, str]:
@@ -92,14 +101,16 @@ def gather_facts() -> Facts:
     import torch
 
     cuda = torch.cuda.is_available()
+    gain = measure_bf16_gain() if {"avx512_bf16", "amx_bf16"} & cpu_features() else None
     return Facts(
         system=platform.system(),
         cores=count_cores(),
-        cpu_bf16=bool({"avx512_bf16", "amx_bf16"} & cpu_features()) and measure_bf16_gain() > 1.5,
+        cpu_bf16=gain is not None and gain > WORTHWHILE,
         cuda=cuda,
         # Emulated bfloat16 works on older GPUs, and is slower than float32.
         cuda_bf16=cuda and torch.cuda.is_bf16_supported(including_emulation=False),
         mps=torch.backends.mps.is_available(),
+        cpu_bf16_gain=gain,
     )
 
 
@@ -165,9 +176,14 @@ def set_threads(threads: int) -> int:
     return torch.get_num_threads()
 
 
+def can_keep_freed_memory() -> bool:
+    """Whether `keep_freed_memory` does anything here."""
+    return sys.platform.startswith("linux") and platform.libc_ver()[0] == "glibc"
+
+
 def keep_freed_memory() -> bool:
     """Have glibc keep freed memory for the next tensor; elsewhere do nothing. Return whether it does."""
-    if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
+    if not can_keep_freed_memory():
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(

@@ -69,7 +69,11 @@ def configure(job: Job) -> Config:
         tokenizer=TokenizerConfig(path=job["tokenizer"]),
         model=MODELS[job["model"]],
         training=TrainingConfig(
-            max_steps=NEVER, validate_every=NEVER, threads=job["threads"], precision=job["precision"]
+            max_steps=NEVER,
+            validate_every=NEVER,
+            device="cpu",
+            threads=job["threads"],
+            precision=job["precision"],
         ),
     )
 

@@ -14,8 +14,18 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 import translate
+from translate.config import DataConfig
 from translate.export import CTRANSLATE2
-from translate.platforms import Facts, choose_plan, count_cores, cpu_features, gather_facts
+from translate.platforms import (
+    Facts,
+    Plan,
+    can_keep_freed_memory,
+    choose_plan,
+    choose_processes,
+    count_cores,
+    cpu_features,
+    gather_facts,
+)
 
 PLACES = {"hub": "https://huggingface.co"}  # where corpora come from
 GET_CTRANSLATE2 = f"for `seq2see export`: pip install '{CTRANSLATE2}'"
@@ -121,6 +131,37 @@ def show_compute(facts: Facts) -> None:
     show("cores", f"{count_cores()}; torch uses {torch.get_num_threads()} threads")
     show("processor", f"{platform.machine()}, {', '.join(features) or 'no feature known to matter'}")
     show("training", f"by default on {plan.device} in {plan.precision}: {plan.why}")
+    for number, path in enumerate(fast_paths(plan, facts)):
+        show("" if number else "fast paths", path)
+
+
+def fast_paths(plan: Plan, facts: Facts) -> list[str]:
+    """What makes training fast on the plan's device, and whether it does here."""
+
+    def says(yes: bool) -> str:
+        return "yes" if yes else "no"
+
+    bf16 = f"bf16: {says(plan.precision == 'bf16')}"
+    match plan.device:
+        case "cpu":
+            gain = facts.cpu_bf16_gain
+            measured = "no instructions for it" if gain is None else f"measured: {gain:.1f} times float32"
+            processes = choose_processes(plan.device, facts.cores, DataConfig().batch_tokens)
+            return [
+                f"{bf16} ({measured})",
+                f"freed memory kept for the next tensor: {says(can_keep_freed_memory())}",
+                f"Bahdanau's loop as one function: {says(plan.precision == 'float32')} (float32's only)",
+                f"processes that share a batch: {processes}",
+            ]
+        case "cuda":
+            return [
+                bf16,
+                "fused attention and optimiser: yes",
+                f"the corpus's ids on the GPU, batches of few shapes: {says(plan.resident)}",
+                f"work recorded as CUDA graphs: {says(plan.graphs)}",
+            ]
+        case "mps":
+            return ["those of torch alone"]
 
 
 def show_space() -> None:

@@ -1,10 +1,12 @@
 """The moving average of the weights, which is what is validated and kept."""
 
-from collections.abc import Sequence
+from itertools import chain
+from typing import Any
 
+import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class ExponentialMovingAverage(WeightAveraging):
@@ -18,11 +20,27 @@ class ExponentialMovingAverage(WeightAveraging):
     """
 
     def __init__(self, decay: float, device: torch.device) -> None:
-        super().__init__(device=device, use_buffers=True, multi_avg_fn=self._blend)
+        super().__init__(device=device, use_buffers=True)
         self.decay = decay
 
     @torch.no_grad()
-    def _blend(self, averages: Sequence[Tensor], current: Sequence[Tensor], updates: Tensor | int) -> None:
-        n = int(updates)
-        decay = min(self.decay, (1 + n) / (10 + n))
-        torch._foreach_lerp_(list(averages), list(current), 1 - decay)
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Blend in the weights after each step.
+
+        torch's AveragedModel would ask its device how many there were before; the trainer knows it here.
+        """
+        if trainer.global_step <= self._latest_update_step:
+            return  # in the middle of a step
+        self._latest_update_step = trainer.global_step
+        average = self._average_model
+        assert average is not None
+        n = trainer.global_step - 1
+        share = 1 - min(self.decay, (1 + n) / (10 + n)) if n else 1.0
+        torch._foreach_lerp_(_values(average.module), _values(pl_module), share)
+        average.n_averaged += 1
+
+
+def _values(module: nn.Module) -> list[Tensor]:
+    return list(chain(module.parameters(), module.buffers()))

@@ -11,6 +11,8 @@ from translate.config import TrainingConfig
 from translate.model import Seq2Seq
 from translate.training.clock import Clock
 from translate.training.loss import batch_loss
+from translate.training.recorded import GradientStep
+from translate.training.resident import Rows
 from translate.training.schedule import learning_rate_factor
 
 
@@ -37,7 +39,7 @@ class TrainingModule(pl.LightningModule):
         ):
             group["lr"] = highest * factor(scheduler.last_epoch)
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Batch | Rows, batch_idx: int) -> None:
         """Make the randomness of a batch's part its own."""
         torch.manual_seed(self.seed_of(self.global_rank))
 
@@ -91,6 +93,31 @@ class TrainingModule(pl.LightningModule):
 
     def _can_fuse(self) -> bool:
         return self.device.type in ("cpu", "cuda")
+
+
+class ResidentTrainingModule(TrainingModule):
+    """The same with the corpus's ids on the device: loss and gradients are one piece of work.
+
+    Args:
+        step: does it.
+    """
+
+    def __init__(self, model: Seq2Seq, config: TrainingConfig, clock: Clock, step: GradientStep) -> None:
+        super().__init__(model, config, clock)
+        self.step = step
+
+    def training_step(self, batch: Rows, batch_idx: int) -> dict[str, Tensor]:  # type: ignore[override]
+        """One batch, gradients included."""
+        if self.trainer.fit_loop.total_batch_idx % self.config.accumulate == 0:
+            self.step.zero_gradients()
+        loss, nll = self.step(batch)
+        return {"loss": loss, "nll": nll}
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Any) -> None:
+        """Do nothing: Lightning asks for it after the loss, when the gradients are there."""
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: the gradients are there."""
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -51,7 +51,7 @@ class Progress(Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count; show now and then."""
-        self._tokens += batch.src_mask.sum() + batch.tgt_mask.sum()
+        self._tokens += batch.tokens
         self._nll += outputs["nll"]
         self._batches += 1
         if self._bar is not None:

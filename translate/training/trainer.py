@@ -37,9 +37,11 @@ from translate.training.checkpoints import Checkpoints
 from translate.training.clock import Clock
 from translate.training.data_parallel import DataParallel
 from translate.training.interruption import Interrupted, Signals
-from translate.training.module import TrainingModule, count_parameters
+from translate.training.module import ResidentTrainingModule, TrainingModule, count_parameters
 from translate.training.prepare import prepare_run
 from translate.training.progress import Progress
+from translate.training.recorded import CudaGraphs, GradientStep
+from translate.training.resident import ResidentPairs
 from translate.training.validation import Validation
 from translate.training.workers import Workers
 
@@ -102,7 +104,10 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
     keep_freed_memory()
     threads = set_threads(settings.threads)
     processes = _processes(config, plan)
-    loader = BatchLoader(IdPairs(run.ids_path), config.data.batch_tokens, settings.seed)
+    pairs, resident = IdPairs(run.ids_path), None
+    if plan.resident:
+        resident = ResidentPairs(pairs, config.data.batch_tokens, torch.device(plan.device))
+    loader = BatchLoader(resident or pairs, config.data.batch_tokens, settings.seed)
     clock = Clock()
     validation = Validation(run, config, tokenizers, loader, clock)
     log.info(
@@ -121,9 +126,16 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
             parallel = [DataParallel(workers, share)]
         callbacks = parallel + _callbacks(run, settings, plan, validation, signals)
         trainer = _trainer(run, config, plan, callbacks, step)
+        module = TrainingModule(model, settings, clock, processes)
+        if resident is not None:
+            record = stack.enter_context(CudaGraphs()) if plan.graphs else None
+            gradients = GradientStep(
+                model, resident, settings.label_smoothing, 1 / settings.accumulate, record
+            )
+            module = ResidentTrainingModule(model, settings, clock, gradients)
         try:
             trainer.fit(
-                TrainingModule(model, settings, clock, processes),
+                module,
                 _Endless(loader),
                 _valid_batches(validation, tokenizers, config),
                 ckpt_path=checkpoint,
@@ -209,12 +221,14 @@ def _trainer(
 
 def _processes(config: Config, plan: Plan) -> int:
     settings = config.training
-    cores = settings.threads or count_cores()
-    return settings.processes or choose_processes(plan.device, cores, config.data.batch_tokens)
+    if plan.device == "cpu" and settings.processes:
+        return settings.processes
+    return choose_processes(plan.device, settings.threads or count_cores(), config.data.batch_tokens)
 
 
 def _plan(config: Config) -> Plan:
-    return choose_plan(config.training.device, config.training.precision, gather_facts())
+    plan = choose_plan(config.training.device, config.training.precision, gather_facts())
+    return plan._replace(graphs=plan.graphs and config.training.cuda_graphs)
 
 
 def _valid_batches(validation: Validation, tokenizers: Tokenizers, config: Config) -> DataLoader[Batch]:
