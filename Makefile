@@ -1,7 +1,8 @@
 # make demo: train, score and look at a real model, from nothing, in about ten minutes on two cores.
 # make test: every check that a change has to pass.
 # Both set up what they need in .venv, here.
-# make bench-train, make bench-translate: measure speed beside other systems (docs/benchmarks.md), in an hour each.
+# make bench-train, make bench-translate: measure speed beside other systems (docs/benchmarks.md), half an hour each.
+# make bench-budget: BLEU after 10 and after 20 minutes of training.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,11 +13,11 @@ DEMO ?=
 # Flags for a benchmark, such as BENCH="--corpus data/multi30k_de_en"
 BENCH ?=
 
-.PHONY: help demo test bench-train bench-translate clean
+.PHONY: help demo test bench-train bench-translate bench-budget clean
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# //p' Makefile | head -4
+	@sed -n 's/^# //p' Makefile | head -5
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/seq2see demo --config configs/demo.yaml $(DEMO)
@@ -29,6 +30,10 @@ test: $(VENV)/test.stamp
 
 bench-train bench-translate: bench-%: $(VENV)/demo.stamp
 	$(BIN)/python benchmarks/$*_speed.py $(BENCH)
+	$(BIN)/python benchmarks/speed_tables.py
+
+bench-budget: $(VENV)/demo.stamp
+	$(BIN)/python benchmarks/budget.py $(BENCH)
 	$(BIN)/python benchmarks/speed_tables.py
 
 clean:
