@@ -95,7 +95,7 @@ def _translation_table(rows: list[Row]) -> list[str]:
                 _label(first, TRANSLATED),
                 precision,
                 *(_rate(those.get(column), "sentences", ours.get(column)) for column in columns),
-                *(_bleu(those.values(), beam) for beam in beams),
+                *(_bleu(those.values(), beam, rows) for beam in beams),
                 f"{median(each['first_line_seconds'] for each in measurements):.1f}",
                 _memory(measurements),
             ]
@@ -103,13 +103,17 @@ def _translation_table(rows: list[Row]) -> list[str]:
     return _table(header, table)
 
 
-def _bleu(rows: Iterable[Row], beam: int) -> str:
-    """The score of the whole test set."""
-    values = (
-        row["measurements"][0]["score"]["value"] for row in rows if row["beam"] == beam and row["one_in"] == 1
-    )
-    value = next(values, None)
-    return "" if value is None else f"{value:.1f}"
+def _bleu(rows: Iterable[Row], beam: int, all_rows: Iterable[Row]) -> str:
+    """The score with the largest batches; if it is that of a part, seq2see's of the same lines beside it."""
+    row = max((row for row in rows if row["beam"] == beam), key=lambda row: row["batch"], default=None)
+    if row is None:
+        return ""
+    shown = f"{row['measurements'][0]['score']['value']:.1f}"
+    if row["one_in"] == 1:
+        return shown
+    kind = {**{name: row[name] for name in ("engine", "precision", "beam", "batch")}, "system": "seq2see"}
+    ours = next((each["measurements"][0] for each in all_rows if kind.items() <= each.items()), {})
+    return f"{shown} ({ours['part_score']['value']:.1f})" if "part_score" in ours else ""
 
 
 def _parts(results: Results) -> str:
@@ -123,8 +127,8 @@ def _parts(results: Results) -> str:
     whole = max(each["sentences"] for row in results["rows"] for each in row["measurements"])
     text = f"{whole:,} sentences"
     for sentences, rows in parts.items():
-        text += f", {sentences} of them for {', '.join(dict.fromkeys(rows))}"
-    return f"{text}. "
+        text += f"; {sentences} of them for {', '.join(dict.fromkeys(rows))}"
+    return f"{text}. BLEU in brackets: seq2see's of the same part. " if parts else f"{text}. "
 
 
 def budget_tables(results: Results) -> str:
