@@ -1,7 +1,8 @@
 # make demo: train, score and look at a real model, from nothing, in about ten minutes on two cores.
 # make test: every check that a change has to pass.
 # Both set up what they need in .venv, here.
-# make bench-train, make bench-translate: measure speed beside other systems (docs/benchmarks.md), in an hour each.
+# make bench-train, make bench-translate: measure speed beside other systems (docs/benchmarks.md), half an hour each.
+# make bench-budget: BLEU after 10 and after 20 minutes of training.
 # make bench-growth: how time and memory grow with the corpus and with the length of its sentences.
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ DEMO ?=
 # Flags for a benchmark, such as BENCH="--corpus data/multi30k_de_en"
 BENCH ?=
 
-.PHONY: help demo test bench-train bench-translate bench-start bench-growth clean
+.PHONY: help demo test bench-train bench-translate bench-budget bench-start bench-growth clean
 .DELETE_ON_ERROR:
 
 help:
@@ -32,7 +33,7 @@ bench-train bench-translate: bench-%: $(VENV)/demo.stamp
 	$(BIN)/python benchmarks/$*_speed.py $(BENCH)
 	$(BIN)/python benchmarks/speed_tables.py
 
-bench-start bench-growth: bench-%: $(VENV)/demo.stamp
+bench-budget bench-start bench-growth: bench-%: $(VENV)/demo.stamp
 	$(BIN)/python benchmarks/$*.py $(BENCH)
 	$(BIN)/python benchmarks/speed_tables.py
 

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -120,12 +121,12 @@ def run_program(
     """
     python = find_python(system, options.venvs)
     asked, answered = options.work / "job.json", options.work / "result.json"
-    asked.write_text(json.dumps(job), encoding="utf-8")
     answered.unlink(missing_ok=True)
     variables = {name: value for name, value in os.environ.items() if name not in KEEP_MEMORY}
     variables |= {"OMP_NUM_THREADS": str(len(cores)), "HF_HUB_OFFLINE": "1", **environment}
     variables["PYTHONPATH"] = str(ROOT) if python == sys.executable else ""
     os.sched_setaffinity(0, cores)  # the program inherits it
+    asked.write_text(json.dumps({**job, "launched": time.time()}), encoding="utf-8")
     done = subprocess.run(
         [python, str(PEERS / program), str(asked), str(answered)],
         env=variables,
@@ -175,7 +176,7 @@ def measure_in_turns(
                 known = {**row, "measurements": []}
                 results["rows"].append(known)
             known["measurements"].append(measured)
-            _save(options.results, results)
+            save(options.results, results)
     return int(bool(failed))
 
 
@@ -184,7 +185,7 @@ def fingerprint(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _save(path: Path, results: Results) -> None:
+def save(path: Path, results: Results) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".new")
     aside.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")

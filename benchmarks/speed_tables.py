@@ -1,4 +1,4 @@
-"""Write the tables of docs/benchmarks.md from what train_speed.py, translate_speed.py and growth.py measured.
+"""Write the tables of docs/benchmarks.md from what the benchmarks beside this file measured.
 
 python benchmarks/speed_tables.py [--check]
 """
@@ -16,9 +16,10 @@ from quality_table import ROOT, insert_table
 RESULTS = ROOT / "benchmarks" / "results"
 TRAINING, TRANSLATING = RESULTS / "train_speed.json", RESULTS / "translate_speed.json"
 STARTING = RESULTS / "start.json"
+BUDGETS = RESULTS / "budget.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 
-Results = dict[str, Any]  # what the two programs write: JSON
+Results = dict[str, Any]  # what these programs write: JSON
 Row = dict[str, Any]
 
 # Of a system: what people call it, and the distribution whose version is shown with it.
@@ -39,62 +40,135 @@ TRANSLATED = {
 def training_tables(results: Results) -> str:
     """A table for each model, and the notes that say how the figures came about, as Markdown."""
     lines: list[str] = []
-    for model in dict.fromkeys(row["model"] for row in results["rows"]):
-        header = ["", "precision", "cores", "source+target tokens/s", "real tokens a step", "memory, GB"]
-        rows = [row for row in results["rows"] if row["model"] == model]
-        lines += [f"**{model.capitalize()}**", "", *_table(header, map(_training_row, rows)), ""]
+    header = ["", "precision", "cores", "source+target tokens/s", "real tokens a step", "memory, GB"]
+    for model, rows in _by_model(results):
+        ours = next((row for row in rows if row["system"] == "seq2see" and row["cores"] == 1), None)
+        table = [_training_row(row, ours) for row in rows]
+        lines += [f"**{model.capitalize()}**", "", *_table(header, table), ""]
     settings = results["settings"]
     return "\n".join(
         [
             *lines,
+            "In brackets: how many times as fast seq2see is on one core. "
             f"{_corpus(results)}, one SentencePiece vocabulary of {settings['vocabulary']:,}, batches of "
-            f"{settings['batch_tokens']:,} tokens; {_repeats(results)} of {settings['seconds']:g} s, after "
-            f"{settings['warm_up_steps']} steps. {_machine(results)}",
+            f"{settings['batch_tokens']:,} tokens; {_repeats(results, 'tokens')}, each of "
+            f"{settings['seconds']:g} s after {settings['warm_up_steps']} steps. {_machine(results)}",
         ]
     )
 
 
-def translation_table(results: Results) -> str:
-    """The table and its notes, as Markdown; scores counted in different ways are a ValueError."""
+def translation_tables(results: Results) -> str:
+    """A table for each model, and its notes; scores counted in different ways are a ValueError."""
     signatures = {each["score"]["signature"] for row in results["rows"] for each in row["measurements"]}
     if len(signatures) > 1:
         raise ValueError(f"scores that were counted in different ways: {', '.join(sorted(signatures))}")
-    columns = list(dict.fromkeys((row["batch"], row["beam"]) for row in results["rows"]))
+    lines: list[str] = []
+    for model, rows in _by_model(results):
+        lines += [f"**{model.capitalize()}**", "", *_translation_table(rows), ""]
+    settings = results["settings"]
+    configs = " and ".join(f"`{name}`" for name in settings["configs"].values())
+    return "\n".join(
+        [
+            *lines,
+            "Sentences/s; in brackets: how many times as fast seq2see is with the same engine and precision. "
+            f"{_corpus(results)}, test2016, the weights of {configs}, length penalty "
+            f"{settings['length_penalty']}; {_repeats(results, 'sentences')}. {_parts(results)}"
+            f"{_machine(results)} BLEU: `{signatures.pop()}`.",
+        ]
+    )
+
+
+def _translation_table(rows: list[Row]) -> list[str]:
+    columns = list(dict.fromkeys((row["batch"], row["beam"]) for row in rows))
     beams = sorted({beam for _, beam in columns})
     header = ["", "precision", *(f"{_search(beam)}, batch {batch}" for batch, beam in columns)]
-    header += [f"BLEU, {_search(beam)}" for beam in beams] + ["memory, GB"]
+    header += [f"BLEU, {_search(beam)}" for beam in beams] + ["first line, s", "memory, GB"]
     kinds = ("system", "engine", "precision", "malloc")
     groups: dict[tuple[str, ...], dict[tuple[int, int], Row]] = {}
-    for row in results["rows"]:
+    for row in rows:
         groups.setdefault(tuple(row[kind] for kind in kinds), {})[row["batch"], row["beam"]] = row
-    rows = []
-    for those in groups.values():
+    table = []
+    for (system, engine, precision, _), those in groups.items():
+        ours = groups.get(("seq2see", engine, precision, "own"), {}) if system != "seq2see" else {}
         first = next(iter(those.values()))
-        scores = [
-            next(
-                (row["measurements"][0]["score"]["value"] for row in those.values() if row["beam"] == beam),
-                None,
-            )
-            for beam in beams
-        ]
-        rows.append(
+        measurements = [each for row in those.values() for each in row["measurements"]]
+        table.append(
             [
                 _label(first, TRANSLATED),
-                first["precision"],
-                *(_rates(those[column], "sentences") if column in those else "" for column in columns),
-                *("" if value is None else f"{value:.1f}" for value in scores),
-                _memory(each for row in those.values() for each in row["measurements"]),
+                precision,
+                *(_rate(those.get(column), "sentences", ours.get(column)) for column in columns),
+                *(_bleu(those.values(), beam, rows) for beam in beams),
+                f"{median(each['first_line_seconds'] for each in measurements):.1f}",
+                _memory(measurements),
             ]
         )
-    settings = results["settings"]
-    sentences = next(each["sentences"] for row in results["rows"] for each in row["measurements"])
+    return _table(header, table)
+
+
+def _bleu(rows: Iterable[Row], beam: int, all_rows: Iterable[Row]) -> str:
+    """The score with the largest batches; if it is that of a part, seq2see's of the same lines beside it."""
+    row = max((row for row in rows if row["beam"] == beam), key=lambda row: row["batch"], default=None)
+    if row is None:
+        return ""
+    shown = f"{row['measurements'][0]['score']['value']:.1f}"
+    if row["one_in"] == 1:
+        return shown
+    kind = {**{name: row[name] for name in ("engine", "precision", "beam", "batch")}, "system": "seq2see"}
+    ours = next((each["measurements"][0] for each in all_rows if kind.items() <= each.items()), {})
+    return f"{shown} ({ours['part_score']['value']:.1f})" if "part_score" in ours else ""
+
+
+def _parts(results: Results) -> str:
+    """Which rows had fewer lines than the test set."""
+    parts: dict[str, list[str]] = {}
+    for row in results["rows"]:
+        if row["one_in"] > 1:
+            name, sentences = TRANSLATED[row["system"]][0], row["measurements"][0]["sentences"]
+            described = f"{name.strip('*')} {row['model']} with batch {row['batch']}"
+            parts.setdefault(f"{sentences:,}", []).append(described)
+    whole = max(each["sentences"] for row in results["rows"] for each in row["measurements"])
+    text = f"{whole:,} sentences"
+    for sentences, rows in parts.items():
+        text += f"; {sentences} of them for {', '.join(dict.fromkeys(rows))}"
+    return f"{text}. BLEU in brackets: seq2see's of the same part. " if parts else f"{text}. "
+
+
+def budget_tables(results: Results) -> str:
+    """What each budget comes to, and the validations on the way, as Markdown."""
+    header = [
+        "config",
+        "cores",
+        "budget, minutes",
+        "used",
+        "steps",
+        "BLEU, test2016",
+        "minutes: BLEU in validation",
+    ]
+    rows, signatures = [], set()
+    for row in results["rows"]:
+        bleu = row["evaluation"]["scores"][0]
+        signatures.add(bleu["signature"])
+        points = (f"{each['minutes']:.1f}: {each['bleu']:.1f}" for each in row["validations"])
+        rows.append(
+            [
+                f"[{row['config']}](../configs/{row['config']}.yaml)",
+                str(row["cores"]),
+                f"{row['minutes']:g}",
+                f"{row['wall_minutes']:.1f}",
+                f"{row['summary']['steps']:,}",
+                f"{bleu['value']:.1f}",
+                ", ".join(points),
+            ]
+        )
+    if len(signatures) > 1:
+        raise ValueError(f"scores that were counted in different ways: {', '.join(sorted(signatures))}")
+    precisions = sorted({row["summary"]["precision"] for row in results["rows"]})
     return "\n".join(
         [
             *_table(header, rows),
             "",
-            f"Sentences/s, {_corpus(results)}, test2016 ({sentences:,} sentences), the weights of "
-            f"`{settings['config']}`, length penalty {settings['length_penalty']}; {_repeats(results)}. "
-            f"{_machine(results)} BLEU: `{signatures.pop()}`.",
+            f"Multi30k de→en, greedy, in {' or '.join(precisions)}. {_machine(results)} BLEU: "
+            f"`{signatures.pop()}`.",
         ]
     )
 
@@ -132,9 +206,10 @@ def starting_table(results: Results) -> str:
 
 PARTS = (
     (TRAINING, training_tables, ("<!-- training speed: begin -->", "<!-- training speed: end -->")),
+    (BUDGETS, budget_tables, ("<!-- budgets: begin -->", "<!-- budgets: end -->")),
     (
         TRANSLATING,
-        translation_table,
+        translation_tables,
         ("<!-- translation speed: begin -->", "<!-- translation speed: end -->"),
     ),
     (STARTING, starting_table, ("<!-- start: begin -->", "<!-- start: end -->")),
@@ -155,13 +230,13 @@ def _table(header: list[str], rows: Iterable[list[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (header, ruler, *rows)]
 
 
-def _training_row(row: Row) -> list[str]:
+def _training_row(row: Row, ours: Row | None) -> list[str]:
     steps = sum(each["steps"] for each in row["measurements"])
     return [
         _label(row, TRAINED),
         row["precision"],
         str(row["cores"]),
-        _rates(row, "tokens"),
+        _rate(row, "tokens", None if row["system"] == "seq2see" else ours),
         f"{sum(each['tokens'] for each in row['measurements']) / steps:,.0f}",
         _memory(row["measurements"]),
     ]
@@ -179,16 +254,26 @@ def _label(row: Row, names: dict[str, tuple[str, str | None]]) -> str:
     return ", ".join(parts)
 
 
-def _rates(row: Row, what: str) -> str:
-    """The median of the measurements, with the slowest and the fastest."""
-    rates = [each[what] / each["seconds"] for each in row["measurements"]]
-    digits = 1 if median(rates) < 100 else 0
-    shown = f"{median(rates):,.{digits}f}"
-    return shown if len(rates) == 1 else f"{shown} ({min(rates):,.{digits}f} to {max(rates):,.{digits}f})"
+def _rates(row: Row, what: str) -> list[float]:
+    return [each[what] / each["seconds"] for each in row["measurements"]]
+
+
+def _rate(row: Row | None, what: str, ours: Row | None) -> str:
+    """The median of the measurements and how many times as fast ours is."""
+    if row is None:
+        return ""
+    rate = median(_rates(row, what))
+    shown = f"{rate:,.{1 if rate < 100 else 0}f}"
+    return shown if ours is None else f"{shown} ({median(_rates(ours, what)) / rate:.1f}×)"
 
 
 def _memory(measurements: Iterable[dict[str, Any]]) -> str:
     return f"{max(each['peak_memory_mb'] for each in measurements) / 1024:.1f}"
+
+
+def _by_model(results: Results) -> list[tuple[str, list[Row]]]:
+    models = dict.fromkeys(row["model"] for row in results["rows"])
+    return [(model, [row for row in results["rows"] if row["model"] == model]) for model in models]
 
 
 def _search(beam: int) -> str:
@@ -201,25 +286,34 @@ def _corpus(results: Results) -> str:
     return f"{name} {corpus['src_lang']}→{corpus['tgt_lang']}"
 
 
-def _repeats(results: Results) -> str:
+def _repeats(results: Results, what: str) -> str:
+    """How often, and how far apart the measurements of one row are."""
     counts = sorted({len(row["measurements"]) for row in results["rows"]})
-    return f"median, slowest and fastest of {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}"
+    if counts == [1]:
+        return "measured once"
+    spread = max(max(_rates(row, what)) / min(_rates(row, what)) - 1 for row in results["rows"])
+    return (
+        f"medians of {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} measurements, of which "
+        f"the fastest is at most {spread:.0%} above the slowest"
+    )
 
 
 def _machine(results: Results) -> str:
-    """The machine, and whether its cores were ours alone."""
+    """The machine, and whether its cores were ours alone, where that is known."""
     machine = results["machine"]
     shares = [
         each["cpu_seconds"] / each["seconds"]
         for row in results["rows"]
         if row.get("cores", 1) == 1
-        for each in row["measurements"]
+        for each in row.get("measurements", ())
     ]
-    return (
+    text = (
         f"{machine['cpu']} ({machine['cores']} cores; {', '.join(machine['features'])}), torch "
-        f"{machine['torch']}, Python {machine['python']}. Processes on one core had between "
-        f"{min(shares):.0%} and {max(shares):.0%} of its time."
+        f"{machine['torch']}, Python {machine['python']}."
     )
+    if shares:
+        text += f" Processes on one core had between {min(shares):.0%} and {max(shares):.0%} of its time."
+    return text
 
 
 def main() -> int:

@@ -100,8 +100,8 @@ def prepare(options: argparse.Namespace, corpus: Path, about: dict[str, Any]) ->
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--corpus", help="folder made by `seq2see corpus` (default: synthetic, made here)")
-    parser.add_argument("--seconds", type=float, default=60, help="of each measurement (default: 60)")
-    parser.add_argument("--warm-up-steps", type=int, default=20, help="before it begins (default: 20)")
+    parser.add_argument("--seconds", type=float, default=12, help="of each measurement (default: 12)")
+    parser.add_argument("--warm-up-steps", type=int, default=5, help="before it begins (default: 5)")
     add_arguments(parser, TRAINING, SYSTEMS)
     options = parser.parse_args()
     corpus = Path(options.corpus).absolute() if options.corpus else None

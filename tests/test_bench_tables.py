@@ -27,43 +27,37 @@ def measured(tokens, seconds, **others):
     }
 
 
+def training_row(system, precision, cores, malloc, *measurements):
+    kind = {"model": "transformer", "system": system, "precision": precision, "cores": cores}
+    return {**kind, "batches": "", "malloc": malloc, "measurements": list(measurements)}
+
+
 TRAINING = {
     "machine": MACHINE,
     "corpus": CORPUS,
-    "settings": {"vocabulary": 8000, "batch_tokens": 4096, "warm_up_steps": 20, "seconds": 60.0},
+    "settings": {"vocabulary": 8000, "batch_tokens": 4096, "warm_up_steps": 5, "seconds": 12.0},
     "rows": [
-        {
-            "model": "transformer",
-            "system": "seq2see",
-            "precision": "bf16",
-            "cores": 1,
-            "batches": "",
-            "malloc": "own",
-            "measurements": [measured(30_000, 10.0), measured(40_000, 10.0), measured(90_000, 10.0)],
-        },
-        {
-            "model": "transformer",
-            "system": "eole",
-            "precision": "float32",
-            "cores": 1,
-            "batches": "",
-            "malloc": "tuned",
-            "measurements": [measured(20_000, 10.0, cpu_seconds=9.9)],
-        },
+        training_row(
+            *("seq2see", "bf16", 1, "own"),
+            *(measured(38_000, 10.0), measured(40_000, 10.0), measured(41_000, 10.0)),
+        ),
+        training_row("seq2see", "bf16", 2, "own", measured(70_000, 10.0)),
+        training_row("eole", "float32", 1, "tuned", measured(20_000, 10.0, cpu_seconds=9.9)),
     ],
 }
 
 
-def test_the_training_table_has_the_median_and_the_spread_of_each_row(speed_tables):
+def test_the_training_table_has_the_median_of_each_row_and_compares_peers_with_one_core(speed_tables):
     lines = speed_tables.training_tables(TRAINING).splitlines()
 
-    assert lines[:6] == [
+    assert lines[:7] == [
         "**Transformer**",
         "",
         "|  | precision | cores | source+target tokens/s | real tokens a step | memory, GB |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
-        "| **seq2see** | bf16 | 1 | 4,000 (3,000 to 9,000) | 5,333 | 1.5 |",
-        "| eole 0.6.4, with our malloc settings | float32 | 1 | 2,000 | 2,000 | 1.5 |",
+        "| **seq2see** | bf16 | 1 | 4,000 | 3,967 | 1.5 |",
+        "| **seq2see** | bf16 | 2 | 7,000 | 7,000 | 1.5 |",
+        "| eole 0.6.4, with our malloc settings | float32 | 1 | 2,000 (2.0×) | 2,000 | 1.5 |",
     ]
 
 
@@ -71,49 +65,100 @@ def test_the_notes_say_how_it_was_measured_and_that_the_core_was_shared(speed_ta
     notes = speed_tables.training_tables(TRAINING).splitlines()[-1]
 
     assert notes == (
-        "Multi30k de→en, one SentencePiece vocabulary of 8,000, batches of 4,096 tokens; median, slowest and "
-        "fastest of 1 to 3 of 60 s, after 20 steps. Some CPU (2 cores; avx2), torch 2.13.0, Python 3.12.1. "
-        "Processes on one core had between 50% and 99% of its time."
+        "In brackets: how many times as fast seq2see is on one core. Multi30k de→en, one SentencePiece "
+        "vocabulary of 8,000, batches of 4,096 tokens; medians of 1 to 3 measurements, of which the fastest "
+        "is at most 8% above the slowest, each of 12 s after 5 steps. Some CPU (2 cores; avx2), torch "
+        "2.13.0, Python 3.12.1. Processes on one core had between 50% and 99% of its time."
     )
 
 
-def translated(system, beam, batch, seconds, bleu):
+def translated(system, beam, batch, seconds, bleu, one_in=1):
     score = {"name": "BLEU", "value": bleu, "signature": "tok:13a"}
     measurement = {
-        "sentences": 1000,
+        "sentences": 1000 // one_in,
         "seconds": seconds,
         "cpu_seconds": seconds,
+        "first_line_seconds": 2.5,
         "peak_memory_mb": 512,
         "versions": {"joeynmt": "2.3.0"},
         "score": score,
+        "part_score": {**score, "value": bleu + 1},
     }
-    kind = {"system": system, "engine": "torch", "precision": "float32", "malloc": "own"}
-    return {**kind, "beam": beam, "batch": batch, "measurements": [measurement]}
+    kind = {"model": "transformer", "system": system, "engine": "torch", "precision": "float32"}
+    return {
+        **{**kind, "malloc": "own", "beam": beam, "batch": batch, "one_in": one_in},
+        "measurements": [measurement],
+    }
 
 
 TRANSLATING = {
     "machine": MACHINE,
     "corpus": CORPUS,
-    "settings": {"config": "multi30k_transformer", "length_penalty": 1.0},
+    "settings": {"configs": {"transformer": "multi30k_transformer"}, "length_penalty": 1.0},
     "rows": [
         translated("seq2see", 1, 64, 2.0, 39.84),
         translated("seq2see", 5, 64, 10.0, 41.12),
         translated("joeynmt", 1, 64, 50.0, 39.8),
+        translated("joeynmt", 5, 64, 25.0, 42.1, one_in=4),
     ],
 }
 
 
 def test_the_translation_table_has_a_line_for_each_system_and_a_column_for_each_search(speed_tables):
-    lines = speed_tables.translation_table(TRANSLATING).splitlines()
+    lines = speed_tables.translation_tables(TRANSLATING).splitlines()
 
-    assert lines[0] == (
-        "|  | precision | greedy, batch 64 | beam 5, batch 64 | BLEU, greedy | BLEU, beam 5 | memory, GB |"
+    assert lines[:2] == ["**Transformer**", ""]
+    assert lines[2] == (
+        "|  | precision | greedy, batch 64 | beam 5, batch 64 | BLEU, greedy | BLEU, beam 5 | first line, "
+        "s | memory, GB |"
     )
-    assert lines[2:4] == [
-        "| **seq2see** | float32 | 500 | 100 | 39.8 | 41.1 | 0.5 |",
-        "| JoeyNMT 2.3.0 | float32 | 20.0 |  | 39.8 |  | 0.5 |",
-    ]
+    assert lines[4] == "| **seq2see** | float32 | 500 | 100 | 39.8 | 41.1 | 2.5 | 0.5 |"
+    assert "measured once" in lines[-1]
     assert lines[-1].endswith("BLEU: `tok:13a`.")
+
+
+def test_a_score_of_a_part_of_the_test_set_stands_beside_that_of_seq2see(speed_tables):
+    lines = speed_tables.translation_tables(TRANSLATING).splitlines()
+
+    assert (
+        lines[5]
+        == "| JoeyNMT 2.3.0 | float32 | 20.0 (25.0×) | 10.0 (10.0×) | 39.8 | 42.1 (42.1) | 2.5 | 0.5 |"
+    )
+    assert "1,000 sentences; 250 of them for JoeyNMT transformer with batch 64." in lines[-1]
+
+
+BUDGETS = {
+    "machine": MACHINE,
+    "rows": [
+        {
+            **{"config": "multi30k_transformer", "minutes": 10.0, "cores": 2, "wall_minutes": 9.62},
+            "summary": {"steps": 1234, "precision": "bf16"},
+            "validations": [{"minutes": 4.21, "bleu": 30.04}, {"minutes": 9.5, "bleu": 38.06}],
+            "evaluation": {"scores": [{"name": "BLEU", "value": 38.25, "signature": "tok:13a"}]},
+        }
+    ],
+}
+
+
+def test_the_budget_table_has_the_score_of_the_test_set_and_the_validations_before(speed_tables):
+    lines = speed_tables.budget_tables(BUDGETS).splitlines()
+
+    assert lines[2] == (
+        "| [multi30k_transformer](../configs/multi30k_transformer.yaml) | 2 | 10 | 9.6 | 1,234 | 38.2 | "
+        "4.2: 30.0, 9.5: 38.1 |"
+    )
+    assert lines[-1] == (
+        "Multi30k de→en, greedy, in bf16. Some CPU (2 cores; avx2), torch 2.13.0, Python 3.12.1. "
+        "BLEU: `tok:13a`."
+    )
+
+
+def test_budgets_that_were_scored_differently_do_not_share_a_table(speed_tables):
+    other = copy.deepcopy(BUDGETS["rows"][0])
+    other["evaluation"]["scores"][0]["signature"] = "tok:none"
+
+    with pytest.raises(ValueError, match=r"counted in different ways: tok:13a, tok:none"):
+        speed_tables.budget_tables({**BUDGETS, "rows": [*BUDGETS["rows"], other]})
 
 
 def test_translations_that_were_scored_differently_do_not_share_a_table(speed_tables):
@@ -121,7 +166,7 @@ def test_translations_that_were_scored_differently_do_not_share_a_table(speed_ta
     other["rows"][2]["measurements"][0]["score"]["signature"] = "tok:none"
 
     with pytest.raises(ValueError, match=r"counted in different ways: tok:13a, tok:none"):
-        speed_tables.translation_table(other)
+        speed_tables.translation_tables(other)
 
 
 def test_the_page_is_what_the_kept_results_give(speed_tables):

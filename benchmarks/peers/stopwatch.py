@@ -16,14 +16,22 @@ Translate = Callable[[list[str]], list[str]]
 
 
 def time_translating(job: Job, translate: Translate) -> dict[str, Any]:
-    """Translate the job's text; the time is that from lines to lines, cutting them into pieces included."""
-    lines = Path(job["text"]).read_text(encoding="utf-8").rstrip("\n").split("\n")
+    """Translate one line in so many of the job's text.
+
+    The time is that from lines to lines, cutting them into pieces included; that to the first line begins
+    with the process.
+    """
+    text = Path(job["text"]).read_text(encoding="utf-8").rstrip("\n").split("\n")
+    lines = text[:: job["one_in"]]
+    translate(lines[:1])
+    first_line = time.time() - job["launched"]
     translate(lines[: WARM_UP * job["batch"]])
     started, cpu_started = time.perf_counter(), time.process_time()
     translations = translate(lines)
     return {
         "seconds": round(time.perf_counter() - started, 3),
         "cpu_seconds": round(time.process_time() - cpu_started, 3),
+        "first_line_seconds": round(first_line, 3),
         "sentences": len(lines),
         "translations": translations,
     }

@@ -5,7 +5,7 @@ from dataclasses import replace
 from job import read_job, write_result
 from stopwatch import in_batches, time_translating
 
-from translate.platforms import keep_freed_memory, set_threads
+from translate.platforms import keep_freed_memory
 from translate.translator import Translator
 
 ENOUGH = 10**9  # slots: a batch is as large as it is asked to be here
@@ -14,10 +14,7 @@ ENOUGH = 10**9  # slots: a batch is as large as it is asked to be here
 def main() -> None:
     job = read_job()
     keep_freed_memory()
-    set_threads(1)
-    # An engine is only named where there is a choice.
-    others = {} if job["engine"] == "torch" else {"engine": job["engine"]}
-    translator = Translator(job["run"], **others)
+    translator = Translator(job["run"], engine=job["engine"], threads=1)
     search = replace(
         translator.config.search, beam_size=job["beam"], length_penalty=job["length_penalty"], n_best=1
     )
