@@ -180,3 +180,60 @@ def test_the_page_has_a_place_for_every_table(speed_tables):
 
     for _, _, markers in speed_tables.PARTS:
         assert page.count(markers[0]) == page.count(markers[1]) == 1
+
+
+def grown(pairs, seconds, kib, *, source="text", cores=1, words=0, model="transformer", preparing=3.0):
+    return {
+        "model": model,
+        "cores": cores,
+        "words": words,
+        "pairs": pairs,
+        "from": source,
+        "measurements": [
+            {
+                "tokens": 10_000,
+                "steps": 4,
+                "seconds": each,
+                "cpu_seconds": each,
+                "preparing_seconds": preparing,
+                "peak_preparing_kib": kib // 2,
+                "peak_running_kib": kib,
+                "steady_kib": kib - 1024,
+            }
+            for each in seconds
+        ],
+    }
+
+
+GROWTH = {
+    "machine": MACHINE,
+    "settings": {
+        "batch_tokens": 4096,
+        "vocabulary": 8000,
+        "precision": "bf16",
+        "seconds": 12.0,
+        "warm_up_steps": 5,
+    },
+    "rows": [
+        grown(30_000, [2.0], 512_000),
+        grown(3_000_000, [2.0], 512_000 + 29_700, preparing=200.0),
+        grown(30_000, [2.0, 4.0, 5.0], 400_000, source="ids"),
+        grown(3_000_000, [5.0], 400_000, source="ids"),
+        grown(3_000_000, [2.5], 800_000, source="ids", cores=2),
+        grown(8_000, [4.0], 300_000, words=50, model="recurrent"),
+    ],
+}
+
+
+def test_the_growth_tables_say_what_a_pair_costs(speed_tables):
+    lines = speed_tables.growth_tables(GROWTH).splitlines()
+
+    assert lines[2:4] == [
+        "| 30,000 | 3 | 250 | 500 | 499 | 2,500 (2,000 to 5,000) |  |  |",
+        "| 3,000,000 | 200 | 265 | 529 | 528 | 2,000 | 4,000 | 780 |",
+    ]
+    assert lines[5] == (
+        "From 30,000 to 3,000,000 pairs the highest peak grows by 10.2 bytes a pair, the steady state by "
+        "10.2; the speed changes by -20.0%."
+    )
+    assert lines[9] == "| recurrent | 50 | 2,500 | 2,500 | 293 |"

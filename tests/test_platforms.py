@@ -1,3 +1,4 @@
+import subprocess
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ from translate.platforms import (
     count_cores,
     cpu_features,
     gather_facts,
+    give_back_freed_memory,
     keep_freed_memory,
     set_threads,
 )
@@ -121,6 +123,25 @@ def test_threads_are_set_and_zero_is_torchs_own_choice():
 def test_freed_memory_is_kept_only_by_glibc(monkeypatch):
     monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))  # musl, macOS, Windows
     assert keep_freed_memory() is False
+    assert give_back_freed_memory() is False
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="malloc_trim belongs to glibc")
+def test_glibc_gives_freed_memory_back():
+    code = """if True:
+        from pathlib import Path
+        from translate.platforms import give_back_freed_memory
+        def held():  # pages
+            return int(Path("/proc/self/statm").read_text().split()[1])
+        blocks = [bytearray(100_000) for _ in range(1000)]  # too small to be given back each by itself
+        last = bytearray(100_000)
+        del blocks
+        before = held()
+        print(give_back_freed_memory(), before - held())
+    """
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+    given_back, pages = done.stdout.split()
+    assert (given_back, int(pages) > 20_000) == ("True", True)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mallopt belongs to glibc")

@@ -289,17 +289,23 @@ def test_a_very_long_line_is_trained_on():
 
 
 def test_of_a_very_large_text_a_sample_is_used(monkeypatch):
-    monkeypatch.setattr("translate.tokenizer._MAX_SENTENCES", 50)
+    monkeypatch.setattr("translate.tokenizer._MAX_CHARACTERS", 500)
     texts = (f"{word} {word}" for word in ["Hund"] * 1000 + ["Katze"] * 1000)
     pieces = (tokenizer := train(texts)).pieces(range(len(tokenizer)))
     assert {"▁Hund", "▁Katze"} <= set(pieces)
 
 
 def test_the_sample_is_fair_and_always_the_same():
-    kept = _sample(map(str, range(5000)), 500)
+    kept = _sample(map(str, range(1000, 6000)), 2000)
     assert len(set(kept)) == 500
-    assert 2300 < sum(map(int, kept)) / 500 < 2700
-    assert kept == _sample(map(str, range(5000)), 500)
+    assert 3300 < sum(map(int, kept)) / 500 < 3700
+    assert kept == sorted(kept) == _sample(map(str, range(1000, 6000)), 2000)
+
+
+@given(lines=st.lists(st.text(min_size=1, max_size=9)), size=st.integers(9, 99))
+def test_the_sample_is_as_large_as_may_be(lines, size):
+    kept = _sample(lines, size)
+    assert size - 9 < sum(map(len, kept)) <= size or kept == lines
 
 
 @pytest.mark.parametrize("algorithm", ["unigram", "bpe"])

@@ -181,6 +181,14 @@ def can_keep_freed_memory() -> bool:
     return sys.platform.startswith("linux") and platform.libc_ver()[0] == "glibc"
 
 
+def give_back_freed_memory() -> bool:
+    """Have glibc give all freed memory back to the system; elsewhere do nothing. Return whether it does."""
+    if not can_keep_freed_memory():
+        return False
+    ctypes.CDLL(None).malloc_trim(0)
+    return True
+
+
 def keep_freed_memory() -> bool:
     """Have glibc keep freed memory for the next tensor; elsewhere do nothing. Return whether it does."""
     if not can_keep_freed_memory():

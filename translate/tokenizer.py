@@ -14,8 +14,10 @@ import os
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import heappop, heappush
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,8 +38,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # NUL it takes for such a character. LF is our U+2581 and keeps to its byte piece, so that no piece has a
 # line break in it.
 _NO_PIECE = str.maketrans({"▅": "\0", "\n": "\0"})
-# A sample of this size holds every frequent word; SentencePiece keeps its training text in memory.
-_MAX_SENTENCES = 500_000
+# A sample of this size holds every frequent word: some two million of them. SentencePiece needs 20 bytes a
+# character, so that a larger sample, and not the model, would decide how much memory a training takes.
+_MAX_CHARACTERS = 12_000_000
 # Characters. Longer lines are cut: SentencePiece would leave them out, and is slow on very long words.
 _MAX_LINE = 2000
 _MAX_VOCAB_SIZE = 1_000_000  # as many candidates as the unigram algorithm starts from
@@ -88,7 +91,7 @@ class Tokenizer:
             UsageError: A setting is out of range.
         """
         _check_config(config)
-        lines = _training_lines(_sample(sentences, _MAX_SENTENCES))
+        lines = _sample(_training_lines(sentences), _MAX_CHARACTERS)
         if not lines:
             raise InputError(
                 "no text to train a tokenizer on; needed is at least one sentence that is not blank"
@@ -262,23 +265,31 @@ def _reserved_size(config: TokenizerConfig) -> int:
     return len(_SPECIAL_PIECES) + len(_BYTE_PIECES) + len(config.user_defined_symbols)
 
 
-def _sample(sentences: Iterable[str], size: int) -> list[str]:
-    """Keep at most `size` sentences, each as likely as any other: algorithm R (Vitter 1985), seeded."""
-    generator = random.Random(0)
-    kept: list[str] = []
-    for index, sentence in enumerate(sentences):
-        if index < size:
-            kept.append(sentence)
-        elif (place := generator.randrange(index + 1)) < size:
-            kept[place] = sentence
-    return kept
-
-
-def _training_lines(sentences: list[str]) -> list[str]:
+def _training_lines(sentences: Iterable[str]) -> Iterator[str]:
     """Cut sentences into lines that SentencePiece takes, without blank ones."""
-    texts = (_escape(sentence).translate(_NO_PIECE) for sentence in sentences)
-    lines = (text[i : i + _MAX_LINE] for text in texts for i in range(0, len(text), _MAX_LINE))
-    return [line for line in lines if line.strip(" \0")]
+    for sentence in sentences:
+        text = _escape(sentence).translate(_NO_PIECE)
+        lines = (text[i : i + _MAX_LINE] for i in range(0, len(text), _MAX_LINE))
+        yield from (line for line in lines if line.strip(" \0"))
+
+
+def _sample(lines: Iterable[str], size: int) -> list[str]:
+    """Keep lines of at most `size` characters in all, each as likely as any other, in their order."""
+    generator = random.Random(0)
+    kept: list[tuple[float, int, str]] = []  # a heap: those with the lowest draws go first
+    total = 0
+    lowest = 0.0  # draw that may still stay
+    for number, line in enumerate(lines):
+        draw = generator.random()
+        if draw < lowest:
+            continue
+        heappush(kept, (draw, number, line))
+        total += len(line)
+        while total > size:
+            lowest, _, dropped = heappop(kept)
+            total -= len(dropped)
+    kept.sort(key=itemgetter(1))
+    return [line for _, _, line in kept]
 
 
 def _train(lines: list[str], config: TokenizerConfig) -> bytes:

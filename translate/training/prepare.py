@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from translate.batches import IdPairs
 from translate.config import Config, TokenizerConfig
 from translate.errors import InputError, UsageError
+from translate.platforms import give_back_freed_memory
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizer, Tokenizers, train_tokenizers
 from translate.training.text import Pair, StoredPairs, read_text
@@ -59,7 +60,9 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
             }
             run.save_json(run.data_path, about)
 
-    return RunDirectory.create(out, prepare)
+    run = RunDirectory.create(out, prepare)
+    give_back_freed_memory()  # a tokenizer's training needs much
+    return run
 
 
 def _make_tokenizers(config: TokenizerConfig, pairs: StoredPairs) -> Tokenizers:
