@@ -23,8 +23,7 @@ VALID_PAIRS = 500
 # Kinds of nouns that make no compounds and have a plural: every noun adds two types to each language.
 KINDS = ("person", "animal", "thing", "text", "place")
 NOUNS_A_KIND = 3_150
-# One sentence or two: 12.7 words in the mean, and 5.4 their standard deviation. Multi30k has 13 and 4,
-# punctuation counted.
+# One sentence or two: 13 words in the mean, as Multi30k has, punctuation counted.
 SECOND_SENTENCE = 0.4
 LONGEST_SENTENCE = 14  # words
 
