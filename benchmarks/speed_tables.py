@@ -64,9 +64,10 @@ def translation_tables(results: Results) -> str:
         raise ValueError(f"scores that were counted in different ways: {', '.join(sorted(signatures))}")
     lines: list[str] = []
     for model, rows in _by_model(results):
-        lines += [f"**{model.capitalize()}**", "", *_translation_table(rows), ""]
+        heading = "Other models, translated by seq2see alone" if model == "other" else model.capitalize()
+        lines += [f"**{heading}**", "", *_translation_table(rows), ""]
     settings = results["settings"]
-    configs = " and ".join(f"`{name}`" for name in settings["configs"].values())
+    configs = ", ".join(f"`{name}`" for name in settings["weights_sha256"])
     return "\n".join(
         [
             *lines,
@@ -83,13 +84,13 @@ def _translation_table(rows: list[Row]) -> list[str]:
     beams = sorted({beam for _, beam in columns})
     header = ["", "precision", *(f"{_search(beam)}, batch {batch}" for batch, beam in columns)]
     header += [f"BLEU, {_search(beam)}" for beam in beams] + ["first line, s", "memory, GB"]
-    kinds = ("system", "engine", "precision", "malloc")
+    kinds = ("config", "system", "engine", "precision", "malloc")
     groups: dict[tuple[str, ...], dict[tuple[int, int], Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row[kind] for kind in kinds), {})[row["batch"], row["beam"]] = row
     table = []
-    for (system, engine, precision, _), those in groups.items():
-        ours = groups.get(("seq2see", engine, precision, "own"), {}) if system != "seq2see" else {}
+    for (config, system, engine, precision, _), those in groups.items():
+        ours = groups.get((config, "seq2see", engine, precision, "own"), {}) if system != "seq2see" else {}
         first = next(iter(those.values()))
         measurements = [each for row in those.values() for each in row["measurements"]]
         table.append(
@@ -245,6 +246,8 @@ def _training_row(row: Row, ours: Row | None) -> list[str]:
 def _label(row: Row, names: dict[str, tuple[str, str | None]]) -> str:
     name, package = names[row["system"]]
     parts = [name if package is None else f"{name} {row['measurements'][0]['versions'][package]}"]
+    if row["model"] == "other":
+        parts.append(row["config"])
     if row["system"] == "seq2see" and row.get("engine") == "ctranslate2":
         parts.append("engine CTranslate2")
     if row.get("batches"):

@@ -2,7 +2,7 @@
 
     python benchmarks/quality.py --corpus data/multi30k_de_en --only multi30k_transformer multi30k_bahdanau
     python benchmarks/translate_speed.py --corpus data/multi30k_de_en --run runs/multi30k_transformer \
-        --recurrent-run runs/multi30k_bahdanau
+        --recurrent-run runs/multi30k_bahdanau --other-runs runs/multi30k_deep
     python benchmarks/speed_tables.py
 
 The peers are given the weights of the run, so that all of them look for the same translations; what they find
@@ -40,6 +40,7 @@ from translate.text_files import read_lines
 SYSTEMS = ("seq2see", "joeynmt", "huggingface", "ctranslate2")
 LENGTH_PENALTY = 1.0
 BATCHES, BEAMS = (64, 1), (1, 5)
+PRECISIONS = ("float32", "int8")  # of exports
 TEACHING_STEPS = 300  # of 64 pairs, after which JoeyNMT's model is half a BLEU behind ours
 
 # One line in so many is translated where all of the test set would take long; the rows that are compared may
@@ -51,19 +52,22 @@ ONE_IN_SLOW = {64: PART, 1: 40}  # JoeyNMT's transformer computes the whole tran
 Job = dict[str, Any]
 
 
-def list_rows(model: str, mallocs: Sequence[str]) -> list[Row]:
-    """Everything there is to measure with this model.
+def list_rows(model: str, job: Job, mallocs: Sequence[str]) -> list[Row]:
+    """Everything there is to measure with this run.
 
     Args:
-        model: transformer or recurrent.
+        model: transformer, recurrent, or other: translated by seq2see alone.
+        job: of the run.
         mallocs: stock, tuned or both, for the peers that use torch.
     """
     kinds = [("seq2see", "torch", "float32", "own")]
-    kinds += [("joeynmt", "torch", "float32", malloc) for malloc in mallocs]
+    if model != "other":
+        kinds += [("joeynmt", "torch", "float32", malloc) for malloc in mallocs]
     if model == "transformer":
         kinds += [("huggingface", "torch", "float32", malloc) for malloc in mallocs]
-        for precision in ("float32", "int8"):
-            kinds.append(("seq2see", "ctranslate2", precision, "own"))
+    for precision in PRECISIONS if job["exports"] else ():
+        kinds.append(("seq2see", "ctranslate2", precision, "own"))
+        if model == "transformer":
             kinds.append(("ctranslate2", "ctranslate2", precision, "stock"))
     rows = []
     for batch in BATCHES:
@@ -72,8 +76,8 @@ def list_rows(model: str, mallocs: Sequence[str]) -> list[Row]:
                 slow = (model, system) == ("transformer", "joeynmt")
                 rows.append(
                     {
-                        **{"model": model, "system": system, "engine": engine, "precision": precision},
-                        **{"malloc": malloc, "beam": beam, "batch": batch},
+                        **{"model": model, "config": job["config"], "system": system, "engine": engine},
+                        **{"precision": precision, "malloc": malloc, "beam": beam, "batch": batch},
                         "one_in": (ONE_IN_SLOW if slow else ONE_IN)[batch],
                     }
                 )
@@ -81,9 +85,13 @@ def list_rows(model: str, mallocs: Sequence[str]) -> list[Row]:
 
 
 def measure(row: Row, options: argparse.Namespace, jobs: dict[str, Job]) -> dict[str, Any]:
-    """Translate the row's part of the test set once, and score it."""
-    job = jobs[row["model"]]
-    run = job["run"] if row["engine"] == "torch" else str(options.work / f"run_{row['precision']}")
+    """Translate the row's part of the test set once, and score it.
+
+    Args:
+        jobs: by the names of configs.
+    """
+    job = jobs[row["config"]]
+    run = job["run"] if row["engine"] == "torch" else job["exports"][row["precision"]]
     if (row["model"], row["system"]) == ("recurrent", "joeynmt"):
         teach(job, options)
     result = run_program(
@@ -113,26 +121,25 @@ def teach(job: Job, options: argparse.Namespace) -> None:
         run_program(options, "joeynmt", "teach_joeynmt.py", job, options.cores, KEEP_MEMORY)
 
 
-def prepare(
-    options: argparse.Namespace, kind: str, path: Path, corpus: Path, about: dict[str, Any]
-) -> dict[str, Any]:
-    """What every job with this model has: the text, the weights, the tokenizer."""
-    run = RunDirectory.open(path)
-    model, tokenizer = run.config.model, options.work / f"{kind}_tokenizer.model"
-    check_model(kind, run)
+def prepare(run: RunDirectory, options: argparse.Namespace, corpus: Path, about: dict[str, Any]) -> Job:
+    """What every job with this run has: the text, the weights, the tokenizer."""
+    model, name = run.config.model, run.path.name
+    tokenizer, weights = options.work / f"{name}_tokenizer.model", options.work / f"{name}_weights.pt"
     run.tokenizers().src.save(tokenizer)
-    weights = options.work / f"{kind}_weights.pt"
     torch.save(run.load_model().state_dict(), weights)
-    write_pieces(tokenizer, options.work / f"{kind}_pieces.txt")
+    write_pieces(tokenizer, options.work / f"{name}_pieces.txt")
     src, tgt = about["src_lang"], about["tgt_lang"]
+    exportable = (model.encoder.type, model.decoder.type) == ("transformer", "transformer")
     return {
+        "config": name,
         "run": str(run.path.absolute()),
+        "exports": export(run.path, options) if exportable else {},
         "corpus": str(corpus),
         "languages": [src, tgt],
         "text": str(corpus / f"test.{src}"),
         "references": str(corpus / f"test.{tgt}"),
         "tokenizer": str(tokenizer),
-        "pieces": str(options.work / f"{kind}_pieces.txt"),
+        "pieces": str(options.work / f"{name}_pieces.txt"),
         "weights": str(weights),
         "taught": str(options.work / f"joeynmt_{fingerprint(run.path / 'model.safetensors')[:12]}.pt"),
         "encoder_layers": model.encoder.layers,
@@ -146,7 +153,13 @@ def prepare(
 
 
 def check_model(kind: str, run: RunDirectory) -> None:
-    """Stop when the peers have no such model."""
+    """Stop when the peers have no such model.
+
+    Args:
+        kind: transformer, recurrent, or other: any that seq2see has.
+    """
+    if kind == "other":
+        return
     model = run.config.model
     if (model.encoder.type, model.decoder.type) != (kind, kind):
         sys.exit(f"{run.path} is not a {kind} model, so no peer could take its weights")
@@ -159,13 +172,16 @@ def check_model(kind: str, run: RunDirectory) -> None:
             sys.exit(f"{run.path} has parts of several sizes, and JoeyNMT's attention has only one")
 
 
-def export(options: argparse.Namespace) -> None:
+def export(run: Path, options: argparse.Namespace) -> dict[str, str]:
     """Write the model for CTranslate2 in both precisions, each into a copy of the run: it has one export."""
-    for precision in ("float32", "int8"):
-        copy = options.work / f"run_{precision}"
+    copies = {precision: options.work / f"{run.name}_{precision}" for precision in PRECISIONS}
+    for precision, copy in copies.items():
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(options.run, copy, ignore=shutil.ignore_patterns("*.ckpt", "ids", "tensorboard"))
+        shutil.copytree(
+            run, copy, ignore=shutil.ignore_patterns("*.ckpt", "ids", "tensorboard", "ctranslate2")
+        )
         seq2see("export", str(copy), "--format", "ctranslate2", "--quantization", precision)
+    return {precision: str(copy) for precision, copy in copies.items()}
 
 
 def main() -> int:
@@ -173,6 +189,12 @@ def main() -> int:
     parser.add_argument("--corpus", required=True, help="folder made by `seq2see corpus multi30k`, de to en")
     parser.add_argument("--run", required=True, help="run directory of a transformer trained on it")
     parser.add_argument("--recurrent-run", help="and of Bahdanau's model (default: only the transformer)")
+    parser.add_argument(
+        "--other-runs",
+        nargs="*",
+        default=[],
+        help="runs that seq2see alone translates with: speed against BLEU",
+    )
     parser.add_argument(
         "--malloc",
         nargs="+",
@@ -183,24 +205,30 @@ def main() -> int:
     add_arguments(parser, TRANSLATING, SYSTEMS)
     options = parser.parse_args()
     corpus = Path(options.corpus).absolute()
-    runs = {"transformer": Path(options.run).absolute()}
-    if options.recurrent_run:
-        runs["recurrent"] = Path(options.recurrent_run).absolute()
-    options.run = runs["transformer"]
+    runs = [("transformer", options.run), ("recurrent", options.recurrent_run)]
+    runs += [("other", path) for path in options.other_runs]
+    opened = [(kind, RunDirectory.open(Path(path).absolute())) for kind, path in runs if path]
+    for kind, run in opened:
+        check_model(kind, run)
     start(options)
     text = describe(corpus)
-    jobs = {kind: prepare(options, kind, run, corpus, text) for kind, run in runs.items()}
-    export(options)
+    jobs = {run.path.name: prepare(run, options, corpus, text) for _, run in opened}
     about = {
         "machine": machine(),
         "corpus": text,
         "settings": {
-            "configs": {kind: run.name for kind, run in runs.items()},
-            "weights_sha256": {kind: fingerprint(run / "model.safetensors") for kind, run in runs.items()},
+            "weights_sha256": {
+                run.path.name: fingerprint(run.path / "model.safetensors") for _, run in opened
+            },
             "length_penalty": LENGTH_PENALTY,
         },
     }
-    rows = [row for kind in runs for row in list_rows(kind, options.malloc) if row["system"] in options.peers]
+    rows = [
+        row
+        for kind, run in opened
+        for row in list_rows(kind, jobs[run.path.name], options.malloc)
+        if row["system"] in options.peers
+    ]
     return measure_in_turns(options, rows, about, lambda row: measure(row, options, jobs))
 
 

@@ -84,9 +84,9 @@ def translated(system, beam, batch, seconds, bleu, one_in=1):
         "score": score,
         "part_score": {**score, "value": bleu + 1},
     }
-    kind = {"model": "transformer", "system": system, "engine": "torch", "precision": "float32"}
+    kind = {"model": "transformer", "config": "multi30k_transformer", "system": system, "engine": "torch"}
     return {
-        **{**kind, "malloc": "own", "beam": beam, "batch": batch, "one_in": one_in},
+        **{**kind, "precision": "float32", "malloc": "own", "beam": beam, "batch": batch, "one_in": one_in},
         "measurements": [measurement],
     }
 
@@ -94,7 +94,7 @@ def translated(system, beam, batch, seconds, bleu, one_in=1):
 TRANSLATING = {
     "machine": MACHINE,
     "corpus": CORPUS,
-    "settings": {"configs": {"transformer": "multi30k_transformer"}, "length_penalty": 1.0},
+    "settings": {"weights_sha256": {"multi30k_transformer": "abc"}, "length_penalty": 1.0},
     "rows": [
         translated("seq2see", 1, 64, 2.0, 39.84),
         translated("seq2see", 5, 64, 10.0, 41.12),
@@ -159,6 +159,15 @@ def test_budgets_that_were_scored_differently_do_not_share_a_table(speed_tables)
 
     with pytest.raises(ValueError, match=r"counted in different ways: tok:13a, tok:none"):
         speed_tables.budget_tables({**BUDGETS, "rows": [*BUDGETS["rows"], other]})
+
+
+def test_models_that_seq2see_alone_translates_with_are_in_a_table_by_name(speed_tables):
+    other = {**translated("seq2see", 1, 64, 1.0, 40.0), "model": "other", "config": "multi30k_deep"}
+
+    text = speed_tables.translation_tables({**TRANSLATING, "rows": [*TRANSLATING["rows"], other]})
+
+    _, table = text.split("**Other models, translated by seq2see alone**\n\n")
+    assert table.splitlines()[2] == "| **seq2see**, multi30k_deep | float32 | 1,000 | 40.0 | 2.5 | 0.5 |"
 
 
 def test_translations_that_were_scored_differently_do_not_share_a_table(speed_tables):

@@ -6,7 +6,7 @@ from typing import Any
 from job import Job, read_job, write_result
 from meter import Measured, Meter
 
-from translate.batches import Batch, IdPairs, Indices
+from translate.batches import Batch, IdPairs, Indices, deal
 from translate.config import (
     AttentionConfig,
     Config,
@@ -49,7 +49,8 @@ def watch(meter: Meter) -> None:
 
     def training_step(self: TrainingModule, batch: Batch, batch_idx: int) -> Any:
         output = take_step(self, batch, batch_idx)
-        meter.note_loss(float(output["loss"].detach()))
+        share = deal(batch, self.processes)[0][1]  # of the batch, in this process
+        meter.note_loss(float(output["loss"].detach()) / share)
         return output
 
     IdPairs.batch, TrainingModule.training_step = batch, training_step  # type: ignore[method-assign]
