@@ -190,7 +190,7 @@ def starting_table(results: Results) -> str:
         }[row["what"]]
         beyond = ""
         if row.get("engine") == "torch":
-            beyond = f"{middle(row, 'first_line_seconds') - middle(torch, 'seconds'):.2f}"
+            beyond = f"{middle(row, 'first_line_seconds') - middle(torch, 'first_line_seconds'):.2f}"
         seconds = [middle(row, name) for name in ("first_line_seconds", "exit_seconds", "cpu_seconds")]
         rows.append([label, f"{seconds[0]:.2f}", beyond, f"{seconds[1]:.2f}", f"{seconds[2]:.2f}"])
     header = ["", "first line, s", "of it beyond `import torch`, s", "from there to the exit, s"]

@@ -178,6 +178,31 @@ def test_translations_that_were_scored_differently_do_not_share_a_table(speed_ta
         speed_tables.translation_tables(other)
 
 
+def test_the_table_of_starts_has_medians_and_what_is_beyond_importing_torch(speed_tables):
+    def started(first, **what):
+        times = {"exit_seconds": 0.2, "seconds": first + 0.2, "cpu_seconds": first}
+        measurements = [{**times, "first_line_seconds": first + more} for more in (0.0, 0.5, 0.1)]
+        return {**what, "measurements": measurements}
+
+    rows = [
+        started(1.0, what="import torch"),
+        started(1.5, what="translate", run="some_run", engine="torch"),
+        started(0.4, what="translate", run="some_run", engine="ctranslate2"),
+        started(0.1, what="help", verb=""),
+        started(0.2, what="help", verb="train"),
+    ]
+    lines = speed_tables.starting_table({"machine": MACHINE, "rows": rows}).splitlines()
+
+    assert lines[2:7] == [
+        "| `import torch` alone | 1.10 |  | 0.20 | 1.00 |",
+        "| `translate` some_run, engine torch | 1.60 | 0.50 | 0.20 | 1.50 |",
+        "| `translate` some_run, engine ctranslate2 | 0.50 |  | 0.20 | 0.40 |",
+        "| `seq2see --help` | 0.20 |  | 0.20 | 0.10 |",
+        "| `seq2see train --help` | 0.30 |  | 0.20 | 0.20 |",
+    ]
+    assert "medians of 3" in lines[-1]
+
+
 def test_the_page_is_what_the_kept_results_give(speed_tables):
     page = speed_tables.PAGE.read_text(encoding="utf-8")
 

@@ -199,6 +199,17 @@ def test_results_are_utf8_whatever_the_locale():
     assert result.stdout.decode("utf-8") == f"läuft 中 ?{os.linesep}"
 
 
+def test_no_garbage_is_looked_for_when_the_process_ends():
+    code = (
+        "import atexit, gc\natexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
+        "from translate import cli\ncli.main(['--version'])\nassert gc.get_freeze_count() == 0"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines()[-1] == "True"
+
+
 def test_arguments_default_to_the_processs_own(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["seq2see", "--version"])
     assert cli.main() == 0

@@ -9,6 +9,8 @@ Signals count from 128, as in a shell.
 """
 
 import ast
+import atexit
+import gc
 import importlib.util
 import io
 import logging
@@ -46,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `seq2see`; by default those this process was started with.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    # Python looks for garbage once more when it ends. Among all that torch has made that takes long, and for
+    # nothing: the system takes all memory back.
+    atexit.register(gc.freeze)
     name = " ".join(["seq2see", *[verb for verb in arguments[:1] if verb in VERBS]])
     if isinstance(sys.stdout, io.TextIOWrapper):  # results are UTF-8, whatever the locale
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")
