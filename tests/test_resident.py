@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from recording import NoWaiting
 from test_batches import multi30k_like
@@ -28,6 +28,7 @@ def pairs(tmp_path_factory):
     return IdPairs(folder)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2000))
 def test_a_width_is_the_next_of_few_and_at_most_a_quarter_wider_from_twelve_on(length):
     (width,) = round_up(np.array([length]))

@@ -33,7 +33,7 @@ def round_up(lengths: Indices) -> Indices:
     """Lengths as batches have them: the next multiple of 4 up to 32, of 8 up to 64, of 16 up to 128 ..."""
     steps: Indices = 2 ** np.maximum(2, np.ceil(np.log2(lengths)).astype(np.int64) - 3)
     widths: Indices = -(-lengths // steps) * steps
-    return widths
+    return widths.astype(lengths.dtype)
 
 
 class Side(NamedTuple):
@@ -46,6 +46,7 @@ class Side(NamedTuple):
     @staticmethod
     def on(device: torch.device, flat: NDArray[np.int32], lengths: Indices) -> "Side":
         """Put ids without special ones there."""
+        lengths = lengths.astype(np.int64)  # a copy: those of the corpus cannot be written to
         ends = np.cumsum(lengths)
         ids = np.full(int(ends[-1]), EOS_ID, dtype=np.int32)
         pieces = np.ones(len(ids), dtype=np.bool_)
