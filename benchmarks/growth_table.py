@@ -117,7 +117,7 @@ def _megabytes(row: Row | None, name: str) -> str:
 
 
 def _tokens(row: Row) -> float:
-    return median(each["tokens"] / each["seconds"] for each in row["measurements"])
+    return median(float(each["tokens"] / each["seconds"]) for each in row["measurements"])
 
 
 def _rate(row: Row | None) -> str:

@@ -115,7 +115,7 @@ def _bleu(rows: Iterable[Row], beam: int, all_rows: Iterable[Row]) -> str:
     if row["one_in"] == 1:
         return shown
     kind = {**{name: row[name] for name in ("engine", "precision", "beam", "batch")}, "system": "seq2see"}
-    ours = next((each["measurements"][0] for each in all_rows if kind.items() <= each.items()), {})
+    ours: Row = next((each["measurements"][0] for each in all_rows if kind.items() <= each.items()), {})
     return f"{shown} ({ours['part_score']['value']:.1f})" if "part_score" in ours else ""
 
 
