@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from translate.errors import UsageError
 from translate.platforms import (
@@ -12,6 +13,7 @@ from translate.platforms import (
     gather_facts,
     give_back_freed_memory,
     keep_freed_memory,
+    measure_bf16_gain,
     set_threads,
 )
 
@@ -159,3 +161,11 @@ def test_glibc_takes_the_settings(monkeypatch):
     monkeypatch.setattr("platform.libc_ver", lambda: ("glibc", "2.36"))
     assert keep_freed_memory() is True
     assert calls == [(-3, 2**30), (-1, 2**31 - 1)]
+
+
+def test_bf16_is_measured_on_one_thread_and_the_threads_come_back(monkeypatch):
+    used = []
+    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert measure_bf16_gain() > 0
+    assert used == [1, 3]

@@ -139,17 +139,23 @@ def measure_bf16_gain() -> float:
 
     import torch
 
-    def seconds(dtype: torch.dtype) -> float:
-        matrix = torch.ones(512, 512, dtype=dtype)
-        matrix @ matrix  # the kernel is compiled at the first call
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            matrix @ matrix
-            times.append(time.perf_counter() - start)
-        return min(times)
+    def seconds(matrix: torch.Tensor) -> float:
+        start = time.thread_time()  # what else the machine does must not count
+        matrix @ matrix
+        return time.thread_time() - start
 
-    return seconds(torch.float32) / seconds(torch.bfloat16)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        matrices = [torch.ones(512, 512, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)]
+        for matrix in matrices:
+            matrix @ matrix  # the kernel is compiled at the first call
+        float32, bf16 = (
+            min(times) for times in zip(*(map(seconds, matrices) for _ in range(8)), strict=True)
+        )
+    finally:
+        torch.set_num_threads(threads)
+    return float32 / bf16
 
 
 def count_cores() -> int:
