@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measuring import machine, save
+from measuring import Results, machine, save
 from quality import check_corpus, seq2see
 from quality_table import ROOT
 from speed_tables import BUDGETS
@@ -94,10 +94,12 @@ def main() -> None:
     options.runs = Path(options.runs)
     options.cores = options.cores or sorted(os.sched_getaffinity(0))[:2]
     os.sched_setaffinity(0, options.cores)  # the commands inherit it
-    about = {"machine": machine()}
-    results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {**about, "rows": []}
-    if results["machine"] != about["machine"]:
-        sys.exit(f"{path} has another machine: move it away to measure anew")
+    results: Results = {"machine": machine(), "rows": []}
+    if path.is_file():
+        known: Results = json.loads(path.read_text(encoding="utf-8"))
+        if known["machine"] != results["machine"]:
+            sys.exit(f"{path} has another machine: move it away to measure anew")
+        results = known
     for minutes in options.minutes:
         row = {"config": Path(options.config).stem, "minutes": minutes, "cores": len(options.cores)}
         if any(row.items() <= old.items() for old in results["rows"]):

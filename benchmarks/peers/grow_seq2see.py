@@ -18,7 +18,7 @@ def main() -> None:
     job = read_job()
     meter = Meter(job)
     watch(meter)
-    prepare = trainer.prepare_run
+    prepare = trainer.prepare_run  # type: ignore[attr-defined]
     seconds = 0.0
 
     def prepare_run(*arguments: Any) -> RunDirectory:
@@ -28,7 +28,7 @@ def main() -> None:
         seconds = time.perf_counter() - started
         return run
 
-    trainer.prepare_run = prepare_run
+    trainer.prepare_run = prepare_run  # type: ignore[attr-defined,assignment]
     config, out = configure(job), Path(job["work"]) / "run"
     try:
         if out.is_dir():
