@@ -164,9 +164,10 @@ def check_model(kind: str, run: RunDirectory) -> None:
     if (model.encoder.type, model.decoder.type) != (kind, kind):
         sys.exit(f"{run.path} is not a {kind} model, so no peer could take its weights")
     if kind == "recurrent":
-        found = [model.encoder.layers, model.decoder.layers, model.encoder.cell, model.decoder.cell]
+        found: list[object] = [model.encoder.layers, model.encoder.cell]
+        found += [model.decoder.layers, model.decoder.cell]
         found += [model.decoder.feeding, model.attention.score, model.encoder.bidirectional]
-        if found != [1, 1, "gru", "gru", "input", "additive", True]:
+        if found != [1, "gru", 1, "gru", "input", "additive", True]:
             sys.exit(f"{run.path} is not as configs/multi30k_bahdanau.yaml, so JoeyNMT has nothing like it")
         if len({model.embedding_size, model.encoder.size, model.decoder.size, model.attention.size}) > 1:
             sys.exit(f"{run.path} has parts of several sizes, and JoeyNMT's attention has only one")

@@ -150,11 +150,10 @@ def measure_bf16_gain() -> float:
         matrices = [torch.ones(512, 512, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)]
         for matrix in matrices:
             matrix @ matrix  # the kernel is compiled at the first call
-        float32, bf16 = (
-            min(times) for times in zip(*(map(seconds, matrices) for _ in range(8)), strict=True)
-        )
+        rounds = [[seconds(matrix) for matrix in matrices] for _ in range(8)]
     finally:
         torch.set_num_threads(threads)
+    float32, bf16 = (min(times) for times in zip(*rounds, strict=True))
     return float32 / bf16
 
 
