@@ -26,6 +26,7 @@ NOUNS_A_KIND = 3_150
 # One sentence or two: 13 words in the mean, as Multi30k has, punctuation counted.
 SECOND_SENTENCE = 0.4
 LONGEST_SENTENCE = 14  # words
+STOCK = 20_000  # sentences that long texts are put together from
 
 Pair = tuple[str, str]
 Sides = tuple[TextIO, TextIO]  # where sources and targets are written
@@ -110,7 +111,7 @@ def _texts_of(words: int) -> Iterator[Pair]:
     """Texts of just so many English words, at least five."""
     random = Random(SEED)
     of_length: dict[int, list[Pair]] = {}
-    for pair in islice(_sentences(random), 20_000):
+    for pair in islice(_sentences(random), STOCK):
         of_length.setdefault(pair[0].count(" ") + 1, []).append(pair)
     while True:
         chosen, left = [], words
