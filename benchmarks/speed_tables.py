@@ -22,18 +22,20 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 Results = dict[str, Any]  # what these programs write: JSON
 Row = dict[str, Any]
 
+FEATURES = ("avx2", "avx512_f", "vnni", "bf16", "int8", "sve")  # ends of the names that are shown
+
 # Of a system: what people call it, and the distribution whose version is shown with it.
 TRAINED = {
     "seq2see": ("**seq2see**", None),
     "eole": ("eole", "eole"),
     "joeynmt": ("JoeyNMT", "joeynmt"),
-    "huggingface": ("Hugging Face MarianMTModel, plain loop", "transformers"),
+    "huggingface": ("Hugging Face MarianMTModel, transformers", "transformers"),
 }
 TRANSLATED = {
     "seq2see": ("**seq2see**", None),
     "joeynmt": ("JoeyNMT", "joeynmt"),
-    "huggingface": ("Hugging Face `generate`", "transformers"),
-    "ctranslate2": ("CTranslate2 called directly", "ctranslate2"),
+    "huggingface": ("Hugging Face transformers", "transformers"),
+    "ctranslate2": ("CTranslate2", "ctranslate2"),
 }
 
 
@@ -120,18 +122,16 @@ def _bleu(rows: Iterable[Row], beam: int, all_rows: Iterable[Row]) -> str:
 
 
 def _parts(results: Results) -> str:
-    """Which rows had fewer lines than the test set."""
-    parts: dict[str, list[str]] = {}
-    for row in results["rows"]:
-        if row["one_in"] > 1:
-            name, sentences = TRANSLATED[row["system"]][0], row["measurements"][0]["sentences"]
-            described = f"{name.strip('*')} {row['model']} with batch {row['batch']}"
-            parts.setdefault(f"{sentences:,}", []).append(described)
-    whole = max(each["sentences"] for row in results["rows"] for each in row["measurements"])
-    text = f"{whole:,} sentences"
-    for sentences, rows in parts.items():
-        text += f"; {sentences} of them for {', '.join(dict.fromkeys(rows))}"
-    return f"{text}. BLEU in brackets: seq2see's of the same part. " if parts else f"{text}. "
+    """How many lines were translated: of most rows with each batch, and of the slow ones."""
+    described, usual = [], {}
+    for row in results["rows"]:  # seq2see's come first
+        batch, sentences = row["batch"], row["measurements"][0]["sentences"]
+        if usual.setdefault(batch, sentences) == sentences:
+            described.append(f"{sentences:,} sentences with batch {batch}")
+        else:
+            name = TRANSLATED[row["system"]][0]
+            described.append(f"{sentences:,} with {name}'s {row['model']} and batch {batch}")
+    return f"{'; '.join(dict.fromkeys(described))}. BLEU in brackets: seq2see's of the same sentences. "
 
 
 def budget_tables(results: Results) -> str:
@@ -246,6 +246,10 @@ def _training_row(row: Row, ours: Row | None) -> list[str]:
 def _label(row: Row, names: dict[str, tuple[str, str | None]]) -> str:
     name, package = names[row["system"]]
     parts = [name if package is None else f"{name} {row['measurements'][0]['versions'][package]}"]
+    if row["system"] == "huggingface":
+        parts.append("`generate`" if "engine" in row else "plain loop")
+    if row["system"] == "ctranslate2":
+        parts.append("called directly")
     if row["model"] == "other":
         parts.append(row["config"])
     if row["system"] == "seq2see" and row.get("engine") == "ctranslate2":
@@ -310,8 +314,9 @@ def _machine(results: Results) -> str:
         if row.get("cores", 1) == 1
         for each in row.get("measurements", ())
     ]
+    features = ", ".join(name for name in machine["features"] if name.endswith(FEATURES))
     text = (
-        f"{machine['cpu']} ({machine['cores']} cores; {', '.join(machine['features'])}), torch "
+        f"{machine['cpu']} ({machine['cores']} cores; {features}), torch "
         f"{machine['torch']}, Python {machine['python']}."
     )
     if shares:

@@ -125,10 +125,12 @@ def prepare(run: RunDirectory, options: argparse.Namespace, corpus: Path, about:
     """What every job with this run has: the text, the weights, the tokenizer."""
     model, name = run.config.model, run.path.name
     tokenizer, weights = options.work / f"{name}_tokenizer.model", options.work / f"{name}_weights.pt"
-    run.tokenizers().src.save(tokenizer)
+    src_tokenizer = run.tokenizers().src
+    src_tokenizer.save(tokenizer)
     torch.save(run.load_model().state_dict(), weights)
     write_pieces(tokenizer, options.work / f"{name}_pieces.txt")
     src, tgt = about["src_lang"], about["tgt_lang"]
+    text = corpus / f"test.{src}"
     exportable = (model.encoder.type, model.decoder.type) == ("transformer", "transformer")
     return {
         "config": name,
@@ -136,7 +138,8 @@ def prepare(run: RunDirectory, options: argparse.Namespace, corpus: Path, about:
         "exports": export(run.path, options) if exportable else {},
         "corpus": str(corpus),
         "languages": [src, tgt],
-        "text": str(corpus / f"test.{src}"),
+        "text": str(text),
+        "lengths": [len(row) for row in src_tokenizer.encode_batch(read_lines(text))],
         "references": str(corpus / f"test.{tgt}"),
         "tokenizer": str(tokenizer),
         "pieces": str(options.work / f"{name}_pieces.txt"),

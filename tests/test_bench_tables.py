@@ -124,7 +124,7 @@ def test_a_score_of_a_part_of_the_test_set_stands_beside_that_of_seq2see(speed_t
         lines[5]
         == "| JoeyNMT 2.3.0 | float32 | 20.0 (25.0×) | 10.0 (10.0×) | 39.8 | 42.1 (42.1) | 2.5 | 0.5 |"
     )
-    assert "1,000 sentences; 250 of them for JoeyNMT transformer with batch 64." in lines[-1]
+    assert "1,000 sentences with batch 64; 250 with JoeyNMT's transformer and batch 64." in lines[-1]
 
 
 BUDGETS = {

@@ -21,8 +21,7 @@ def time_translating(job: Job, translate: Translate) -> dict[str, Any]:
     The time is that from lines to lines, cutting them into pieces included; that to the first line begins
     with the process.
     """
-    text = Path(job["text"]).read_text(encoding="utf-8").rstrip("\n").split("\n")
-    lines = text[:: job["one_in"]]
+    lines = _read(job)[:: job["one_in"]]
     translate(lines[:1])
     first_line = time.time() - job["launched"]
     translate(lines[: WARM_UP * job["batch"]])
@@ -37,11 +36,12 @@ def time_translating(job: Job, translate: Translate) -> dict[str, Any]:
     }
 
 
-def in_batches(batch: int, translate: Translate) -> Translate:
-    """A function that translates so many lines of like lengths at a time; they come out in their order."""
+def in_batches(job: Job, translate: Translate) -> Translate:
+    """A function that translates so many lines of like numbers of pieces at a time; they keep their order."""
+    batch, pieces = job["batch"], dict(zip(_read(job), job["lengths"], strict=True))
 
     def translate_all(lines: list[str]) -> list[str]:
-        order = sorted(range(len(lines)), key=lambda number: len(lines[number]))
+        order = sorted(range(len(lines)), key=lambda number: pieces[lines[number]])
         translations = [""] * len(lines)
         for start in range(0, len(order), batch):
             numbers = order[start : start + batch]
@@ -50,3 +50,7 @@ def in_batches(batch: int, translate: Translate) -> Translate:
         return translations
 
     return translate_all
+
+
+def _read(job: Job) -> list[str]:
+    return Path(job["text"]).read_text(encoding="utf-8").rstrip("\n").split("\n")

@@ -32,8 +32,8 @@ def main() -> None:
         )
         return [processor.decode([numbers[name] for name in each.hypotheses[0]]) for each in found]
 
-    # It sorts by itself; one line at a time is a call each, as for everybody.
-    timed = in_batches(1, translate) if job["batch"] == 1 else translate
+    # It makes batches of like lengths by itself; one line at a time is a call each, as for everybody.
+    timed = in_batches(job, translate) if job["batch"] == 1 else translate
     write_result(time_translating(job, timed), "ctranslate2")
 
 

@@ -111,7 +111,7 @@ def main() -> None:
         )
         return [processor.decode([piece for piece in row if piece > UNK]) for row in found.tolist()]
 
-    write_result(time_translating(job, in_batches(job["batch"], translate)), "torch", "transformers")
+    write_result(time_translating(job, in_batches(job, translate)), "torch", "transformers")
 
 
 if __name__ == "__main__":

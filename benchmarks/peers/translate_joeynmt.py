@@ -52,7 +52,7 @@ def main() -> None:
         )
         return list(found[2])
 
-    write_result(time_translating(job, in_batches(job["batch"], translate)), "torch", "joeynmt")
+    write_result(time_translating(job, in_batches(job, translate)), "torch", "joeynmt")
 
 
 if __name__ == "__main__":

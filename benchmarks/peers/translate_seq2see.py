@@ -22,7 +22,7 @@ def main() -> None:
     def translate(lines: list[str]) -> list[str]:
         return [found.text for found in translator.translate(lines, search, batch_tokens=ENOUGH)]
 
-    write_result(time_translating(job, in_batches(job["batch"], translate)), job["engine"])
+    write_result(time_translating(job, in_batches(job, translate)), job["engine"])
 
 
 if __name__ == "__main__":
