@@ -123,7 +123,8 @@ def _bleu(rows: Iterable[Row], beam: int, all_rows: Iterable[Row]) -> str:
 
 def _parts(results: Results) -> str:
     """How many lines were translated: of most rows with each batch, and of the slow ones."""
-    described, usual = [], {}
+    described: list[str] = []
+    usual: dict[int, int] = {}
     for row in results["rows"]:  # seq2see's come first
         batch, sentences = row["batch"], row["measurements"][0]["sentences"]
         if usual.setdefault(batch, sentences) == sentences:
