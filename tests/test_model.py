@@ -263,3 +263,18 @@ def test_the_same_seed_gives_the_same_weights():
 def test_the_device_is_that_of_the_weights():
     assert small_model().device == torch.device("cpu")
     assert small_model().to("meta").device == torch.device("meta")
+
+
+@torch.inference_mode()
+def test_a_model_laid_out_for_translating_says_the_same_of_every_piece():
+    src, tgt_in = torch.randint(4, 20, (2, 5)), torch.randint(4, 20, (2, 3))
+    src_mask = torch.ones(2, 5, dtype=torch.bool)
+    for encoder, decoder in (("gru", "input-gru-1"), ("sinusoidal", "rotary-2")):
+        model = build_model(small_config(encoder, decoder), 30, 30, joint=True).eval()
+        before = model(src, src_mask, tgt_in)
+        model.lay_out_for_translating()
+        torch.testing.assert_close(model(src, src_mask, tgt_in), before)
+        assert model.output.weight is not model.tgt_embedding.weight  # that keeps its rows together
+        assert {
+            module.weight.stride()[0] for module in model.modules() if isinstance(module, torch.nn.Linear)
+        } == {1}

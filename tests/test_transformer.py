@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from translate.attention import attention, split_heads
-from translate.transformer import FeedForward, KeyValueCache, SelfAttention, rotate, sinusoids
+from translate.transformer import CACHE_GROWTH, FeedForward, KeyValueCache, SelfAttention, rotate, sinusoids
 
 SIZE = 8
 EVERYTHING = torch.ones(2, 5, dtype=torch.bool)
@@ -112,10 +112,11 @@ def test_causal_attention_sees_the_past_only(positions):
 @pytest.mark.parametrize("positions", ["sinusoidal", "rotary"])
 def test_one_step_at_a_time_equals_the_whole_sequence(positions):
     module = SelfAttention(SIZE, 2, positions)
-    x = torch.randn(2, 5, SIZE)
+    length = 2 * CACHE_GROWTH + 2  # more than there is room for at once
+    x = torch.randn(2, length, SIZE)
     cache, steps = module.empty_cache(x), []
-    for t in range(5):
-        assert cache.keys.shape == (2, 2, t, SIZE // 2)
+    for t in range(length):
+        assert [tensor.shape for tensor in cache.written()] == [(2, 2, t, SIZE // 2)] * 2
         output, cache = module.step(x[:, t : t + 1], cache)
         steps.append(output)
     torch.testing.assert_close(torch.cat(steps, dim=1), module.causal(x))
@@ -125,14 +126,16 @@ def test_a_step_leaves_the_cache_it_was_given():
     module = SelfAttention(SIZE, 2, "rotary")
     x = torch.randn(2, 2, SIZE)
     _, cache = module.step(x[:, :1], module.empty_cache(x))
-    before = [tensor.clone() for tensor in cache]
+    before = [tensor.clone() for tensor in cache.written()]
     module.step(x[:, 1:], cache)
-    assert all(map(torch.equal, cache, before))
+    assert cache.length == 1
+    assert all(map(torch.equal, cache.written(), before))
 
 
 def test_a_cache_keeps_the_rows_asked_for():
-    cache = KeyValueCache(torch.randn(3, 2, 4, 5), torch.randn(3, 2, 4, 5))
+    cache = KeyValueCache(torch.randn(3, 2, 4, 5), torch.randn(3, 2, 4, 5), 3)
     selected = cache.select(torch.tensor([2, 0, 2, 1]))
+    assert selected.length == 3
     assert torch.equal(selected.keys, cache.keys[[2, 0, 2, 1]])
     assert torch.equal(selected.values, cache.values[[2, 0, 2, 1]])
 

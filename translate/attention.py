@@ -30,6 +30,9 @@ from torch import Tensor, nn
 
 from translate.config import Normalizer, Score
 
+# Of a source, from one head: up to so many, plain products are faster on a CPU than torch's fused kernel.
+FEW_QUERIES = 8
+
 
 def attention(
     query: Float[Tensor, "*batch T D"],
@@ -41,7 +44,7 @@ def attention(
 
     Returns the output and the weights. A query that may look nowhere (its mask all False) gets zeros.
     """
-    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    scores = query / math.sqrt(query.shape[-1]) @ key.transpose(-2, -1)
     weights = normalize(scores, mask)
     return weights @ value, weights
 
@@ -57,8 +60,9 @@ def normalize(
     (Peters et al. 2019) give most of them exactly zero. A row that is masked everywhere is all zeros.
     """
     if mask is not None:
-        # A row of -inf alone has no softmax, so such a row is left as it is here and zeroed below.
-        scores = scores.masked_fill(~mask & mask.any(dim=-1, keepdim=True), -math.inf)
+        # Not -inf, of which alone a row has no softmax: such a row is zeroed below.
+        hidden = ~mask
+        scores = scores.masked_fill(hidden, torch.finfo(scores.dtype).min)
     match normalizer:
         case "softmax":
             weights = scores.softmax(dim=-1)
@@ -66,7 +70,7 @@ def normalize(
             weights = sparsemax(scores, dim=-1)
         case "entmax15":
             weights = entmax15(scores, dim=-1)
-    return weights if mask is None else weights.masked_fill(~mask, 0.0)
+    return weights if mask is None else weights.masked_fill(hidden, 0.0)
 
 
 class Places(NamedTuple):
@@ -87,19 +91,28 @@ class Memory(NamedTuple):
 
     def select(self, rows: Int[Tensor, " R"]) -> "Memory":
         """Keep these query rows in this order; a row may occur more than once. Sources nobody asks go."""
+        return self.take(*self.arrange(rows))
+
+    def arrange(self, rows: Int[Tensor, " R"]) -> tuple[Int[Tensor, " B2"] | None, Places | None]:
+        """Say which sources these query rows ask (None: all), and where the rows stand then."""
         asked = rows if self.places is None else self.places.source[rows]
+        if len(asked) > 1 and bool((asked[1:] > asked[:-1]).all()):  # each its own, in order
+            return (asked if len(asked) < len(self.values) else None), None
         kept, source, counts = torch.unique(asked, return_inverse=True, return_counts=True)
-        tensors = (self.values, self.keys, self.mask)
-        if len(kept) < len(self.values):
-            tensors = (self.values[kept], self.keys[kept], self.mask[kept])
-        if len(kept) == len(rows) and bool((source[1:] > source[:-1]).all()):
-            return Memory(*tensors)
         # Rows in the order of their sources, each counted from the first of its source.
         order = source.argsort(stable=True)
         first = counts.cumsum(0) - counts
         slot = torch.empty_like(source)
         slot[order] = torch.arange(len(source), device=source.device) - first[source[order]]
-        return Memory(*tensors, Places(source, slot, int(counts.max())))
+        width = int(counts.max()) if len(counts) else 1
+        return (kept if len(kept) < len(self.values) else None), Places(source, slot, width)
+
+    def take(self, kept: Int[Tensor, " B2"] | None, places: Places | None) -> "Memory":
+        """Keep these sources, asked from these places."""
+        if kept is None:
+            return self._replace(places=places)
+        values, keys, mask = (tensor.index_select(0, kept) for tensor in self[:3])
+        return Memory(values, keys, mask, places)
 
     def by_source(self, query: Float[Tensor, "R T H"]) -> Float[Tensor, "B Q H"]:
         """Put the queries of each source side by side (Q = K T, with zeros where a source has fewer)."""
@@ -171,7 +184,8 @@ class Attention(nn.Module):
         """Project a source once, for every query to come."""
         keys = split_heads(self.project_key(values), self.heads)
         averaged = split_heads(self.project_value(values), self.heads)
-        return Memory(_precise(averaged), _precise(keys), mask)
+        # Head by head in memory, as products want them at every step.
+        return Memory(_precise(averaged).contiguous(), _precise(keys).contiguous(), mask)
 
     def score(
         self,
@@ -360,7 +374,9 @@ def fused_attention(
     *,
     causal: bool = False,
 ) -> Float[Tensor, "B N T D"]:
-    """`attention` without its weights, by torch's fused kernel."""
+    """`attention` without its weights, by torch's fused kernel where that is faster."""
+    if query.device.type == "cpu" and query.shape[2] <= FEW_QUERIES and not causal:
+        return attention(_precise(query), _precise(key), _precise(value), mask)[0]
     with _full_precision(query.device):
         return F.scaled_dot_product_attention(
             _precise(query), _precise(key), _precise(value), attn_mask=mask, is_causal=causal

@@ -61,6 +61,15 @@ class Seq2Seq(nn.Module):
         """Where the weights are."""
         return self.output.bias.device
 
+    def lay_out_for_translating(self) -> None:
+        """Let the matrices lie in memory as products with few rows are fastest on a CPU; their values stay.
+
+        The output layer then has its own copy of what it shared with an embedding: no model to train.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                module.weight = nn.Parameter(module.weight.detach().T.contiguous().T)
+
     def start(self, src: Int[Tensor, "B S"], src_mask: Bool[Tensor, "B S"]) -> DecoderState:
         """Encode the sources; the state has a row for each."""
         embedded = self.src_embedding(src) * self.scale

@@ -160,6 +160,8 @@ def expand(beam: Beam, log_probs: Float[Tensor, "R V"], rules: Rules) -> Candida
     table[beam.sentence, beam.slot] = values + beam.log_probs[:, None]
     row_at = beam.slot.new_zeros((count, width))
     row_at[beam.sentence, beam.slot] = torch.arange(len(values), device=values.device)
+    if width == 1:
+        return Candidates(table[:, 0], row_at, tokens[row_at[:, 0]])
 
     best, places = top(table.flatten(1), width)
     rows = row_at.gather(1, places // values.shape[1])
@@ -175,7 +177,7 @@ def judge(
     ends = taken & (candidates.tokens == rules.eos_id)
     live = taken & ~ends
     scores = (candidates.log_probs / rules.divisors[length]).masked_fill(~ends, -math.inf)
-    best, _ = top(torch.cat([progress.best, scores], dim=1), rules.config.n_best)
+    best = torch.cat([progress.best, scores], dim=1).topk(rules.config.n_best).values
     # What a live hypothesis can still reach: log-probabilities only fall, and the divisor is greatest at the
     # greatest length (at the smallest, if the penalty is negative).
     divisor = rules.divisors[rules.max_lengths + 1].clamp(min=rules.divisors[length])
@@ -211,6 +213,8 @@ def top(scores: Float[Tensor, "R V"], count: int) -> tuple[Float[Tensor, "R K"],
 
 def _places(scores: Float[Tensor, "R V"], count: int) -> Int[Tensor, "R K"]:
     """Where the best are; among equals the lower place first."""
+    if count == 1:
+        return scores.argmax(dim=1, keepdim=True)
     # As integers, so that the place can break ties. The bits of negative floats count away from zero: turned
     # round, bits are ordered as their floats are.
     bits = scores.view(torch.int32)

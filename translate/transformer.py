@@ -4,6 +4,7 @@ import math
 from typing import Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -11,6 +12,8 @@ from translate.attention import fused_attention, join_heads
 from translate.dropout import Dropout
 
 Positions = Literal["sinusoidal", "rotary"]
+
+CACHE_GROWTH = 16  # positions at a time
 
 
 def sinusoids(positions: Int[Tensor, " T"], size: int) -> Float[Tensor, "T E"]:
@@ -37,14 +40,32 @@ def _angles(positions: Int[Tensor, " T"], count: int) -> Float[Tensor, "T F"]:
 
 
 class KeyValueCache(NamedTuple):
-    """The keys and values of the target prefix, one layer's self-attention."""
+    """The keys and values of the target prefix, one layer's self-attention.
 
-    keys: Float[Tensor, "R N T D"]
-    values: Float[Tensor, "R N T D"]
+    A state and the one after it share their memory: a position is written into room that is there already.
+    """
+
+    keys: Float[Tensor, "R N C D"]
+    values: Float[Tensor, "R N C D"]
+    length: int  # positions that are written, of the C that there is room for
+
+    def append(self, key: Float[Tensor, "R N 1 D"], value: Float[Tensor, "R N 1 D"]) -> "KeyValueCache":
+        """Write the next position."""
+        keys, values, length = self
+        if length == keys.shape[2]:
+            keys, values = (F.pad(x, (0, 0, 0, CACHE_GROWTH)) for x in (keys, values))
+        keys[:, :, length : length + 1] = key
+        values[:, :, length : length + 1] = value
+        return KeyValueCache(keys, values, length + 1)
+
+    def written(self) -> tuple[Float[Tensor, "R N T D"], Float[Tensor, "R N T D"]]:
+        """Keys and values of the positions that are written."""
+        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
     def select(self, rows: Int[Tensor, " R2"]) -> "KeyValueCache":
         """Keep these rows in this order."""
-        return KeyValueCache(self.keys[rows], self.values[rows])
+        keys, values = (x.index_select(0, rows) for x in (self.keys, self.values))
+        return KeyValueCache(keys, values, self.length)
 
 
 class SelfAttention(nn.Module):
@@ -60,7 +81,7 @@ class SelfAttention(nn.Module):
     def empty_cache(self, x: Float[Tensor, "B S E"]) -> KeyValueCache:
         """A cache of no positions, with x's rows, precision and device."""
         shape = (x.shape[0], self.heads, 0, self.project.in_features // self.heads)
-        return KeyValueCache(x.new_empty(shape), x.new_empty(shape))
+        return KeyValueCache(x.new_empty(shape), x.new_empty(shape), 0)
 
     def forward(self, x: Float[Tensor, "B S E"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S E"]:
         """Every position attends to every real one (encoder)."""
@@ -76,9 +97,9 @@ class SelfAttention(nn.Module):
         self, x: Float[Tensor, "R 1 E"], cache: KeyValueCache
     ) -> tuple[Float[Tensor, "R 1 E"], KeyValueCache]:
         """Attend from the newest position to the cached ones and itself (decoder, one step)."""
-        query, key, value = self._project(x, cache.keys.shape[2])
-        cache = KeyValueCache(torch.cat([cache.keys, key], dim=2), torch.cat([cache.values, value], dim=2))
-        return self.join(join_heads(fused_attention(query, cache.keys, cache.values))), cache
+        query, key, value = self._project(x, cache.length)
+        cache = cache.append(key, value)
+        return self.join(join_heads(fused_attention(query, *cache.written()))), cache
 
     def _project(self, x: Float[Tensor, "B T E"], first: int) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values (each B N T D); `first` is the position of x's first row."""

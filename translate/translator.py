@@ -78,7 +78,9 @@ class Translator:
     @cached_property
     def model(self) -> "Seq2Seq":
         """The model itself: what the torch engine searches with, or what an alignment is read from."""
-        return self.directory.load_model(choose_plan(self._device, "float32", gather_facts()).device)
+        model = self.directory.load_model(choose_plan(self._device, "float32", gather_facts()).device)
+        model.lay_out_for_translating()
+        return model
 
     def is_current(self) -> bool:
         """Whether the run directory still holds the weights that this translates with."""

@@ -20,9 +20,10 @@ class TransformerState(NamedTuple):
 
     def select(self, rows: Int[Tensor, " R2"]) -> "TransformerState":
         """Keep these rows in this order; a repeated row forks a hypothesis."""
+        asked = self.memories[0].arrange(rows)  # in all layers alike
         return TransformerState(
             tuple(cache.select(rows) for cache in self.caches),
-            tuple(memory.select(rows) for memory in self.memories),
+            tuple(memory.take(*asked) for memory in self.memories),
         )
 
 
@@ -107,7 +108,7 @@ class TransformerDecoder(nn.Module):
         self, embedded: Float[Tensor, "R E"], state: TransformerState
     ) -> tuple[Float[Tensor, "R E"], TransformerState]:
         """Advance each row by one piece."""
-        x = self._place(embedded[:, None], state.caches[0].keys.shape[2])
+        x = self._place(embedded[:, None], state.caches[0].length)
         caches = []
         for layer, cache, memory in zip(self._layers(), state.caches, state.memories, strict=True):
             x, cache = layer.step(x, cache, memory)
