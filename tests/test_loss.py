@@ -106,6 +106,29 @@ def test_huge_scores_stay_finite():
     assert features.grad.isfinite().all()
 
 
+def test_a_target_that_is_all_but_impossible_costs_exactly_what_it_should():
+    features = torch.tensor([[1000.0, 0.0]], requires_grad=True)  # its probability is zero in floating point
+    loss, nll = cross_entropy(features, torch.eye(2), torch.zeros(2), torch.tensor([1]), 0.25)
+    loss.backward()
+    assert (loss.item(), nll.item()) == (0.75 * 1000 + 0.25 * 500, 1000)
+    assert features.grad.tolist() == [[1 - 0.125, 0.125 - 1]]
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+@pytest.mark.usefixtures("small_chunks")
+def test_rows_that_are_no_tokens_count_nothing(label_smoothing):
+    inputs, targets = draw(dtype=torch.float64)
+    real = torch.tensor([True, True, False, True, False, False, True])
+    padded = cross_entropy(*inputs, targets, label_smoothing, real)
+    alone = cross_entropy(inputs[0][real], *inputs[1:], targets[real], label_smoothing)
+    torch.testing.assert_close(padded, alone)
+    for ours, theirs in zip(
+        torch.autograd.grad(padded[0], inputs), torch.autograd.grad(alone[0], inputs), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)
+    assert torch.autograd.gradcheck(lambda *x: cross_entropy(*x, targets, label_smoothing, real)[0], inputs)
+
+
 @pytest.mark.parametrize("features_type", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
 @pytest.mark.usefixtures("small_chunks")

@@ -16,7 +16,7 @@ from translate.model import Seq2Seq
 
 # Tokens: on a CPU large enough for full matrix products, small enough for their scores to stay in cache; on a
 # GPU few enough chunks to start.
-CHUNK, GPU_CHUNK = 512, 4096
+CHUNK, GPU_CHUNK = 256, 4096
 
 
 def batch_loss(model: Seq2Seq, batch: Batch, label_smoothing: float) -> tuple[Tensor, Tensor]:
@@ -58,7 +58,12 @@ def cross_entropy(
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Computes the gradients in the forward pass, while a chunk's probabilities are at hand."""
+    """Computes the gradients in the forward pass, while a chunk's probabilities are at hand.
+
+    log p(target) is the target's score - top score + log(top probability): right even where p(target) is too
+    small for a float. Smoothing asks the same of every piece, so what it adds to loss and gradients needs no
+    pass over the scores: sums of the features and of the weight suffice.
+    """
 
     @staticmethod
     def forward(
@@ -73,48 +78,54 @@ class _LinearCrossEntropy(torch.autograd.Function):
         device = features.device.type
         low = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
         precise = torch.promote_types(low, torch.float32)  # softmax and sums: never in half precision
-        inputs, matrix = features.detach().to(low), weight.detach().to(low)
-        pieces = weight.shape[0]
-        count = len(targets) if real is None else real.sum()
-        chunk = CHUNK if device == "cpu" else GPU_CHUNK
-        grad_features = torch.empty_like(inputs)
-        grad_weight = torch.zeros_like(weight)
-        grad_bias = torch.zeros_like(bias)
-        loss = torch.zeros((), dtype=precise, device=features.device)
-        nll = torch.zeros((), dtype=precise, device=features.device)
+        rows, matrix, low_bias = (x.detach().to(low) for x in (features, weight, bias))
+        counts = torch.ones_like(targets, dtype=precise) if real is None else real.to(precise)
+        if real is not None:
+            rows = rows * real[:, None]
+        pieces, even = len(bias), label_smoothing / len(bias)
+        chunk = min(len(targets), CHUNK if device == "cpu" else GPU_CHUNK)
+        scores_buffer = rows.new_empty(chunk, pieces)
+        probs_buffer = rows.new_empty(chunk, pieces, dtype=precise)
         with torch.autocast(device, enabled=False):
+            count = counts.sum()
+            rows_sum, matrix_sum = rows.sum(dim=0, dtype=precise), matrix.sum(dim=0, dtype=precise)
+            log_probs = counts.new_zeros(())  # of the targets
+            normalizers = counts.new_zeros(())  # log-sum-exp of the scores
+            grad_rows = torch.empty_like(rows)
+            grad_weight = torch.zeros_like(weight).sub_(even * rows_sum)
+            grad_bias = torch.zeros_like(bias).sub_(even * count)
             for start in range(0, len(targets), chunk):
-                rows = inputs[start : start + chunk]
-                target = targets[start : start + chunk, None]
-                scores = torch.addmm(bias.detach().to(low), rows, matrix.T)
-                log_probs = scores.to(precise).log_softmax(dim=1)
-                if real is not None:
-                    counts = real[start : start + chunk, None]
-                    log_probs = log_probs * counts
-                right = log_probs.gather(1, target).sum()
-                nll -= right
-                loss -= (1 - label_smoothing) * right
-                if label_smoothing:
-                    loss -= label_smoothing / pieces * log_probs.sum()
-                # d loss / d scores = probabilities - target distribution
-                grad = log_probs.exp_().sub_(label_smoothing / pieces)
-                grad.scatter_add_(1, target, grad.new_full((len(target), 1), label_smoothing - 1))
-                if real is not None:
-                    grad *= counts
-                grad_bias += grad.sum(dim=0)
-                grad_low = grad.to(low)
-                grad_features[start : start + chunk] = grad_low @ matrix
-                grad_weight += grad_low.T @ rows
-        ctx.save_for_backward(grad_features, grad_weight, grad_bias)
+                part = slice(start, start + chunk)
+                target, size = targets[part, None], len(rows[part])
+                scores = torch.addmm(low_bias, rows[part], matrix.T, out=scores_buffer[:size])
+                probs = torch.softmax(scores, dim=1, dtype=precise, out=probs_buffer[:size])
+                top, log_top = scores.amax(dim=1).to(precise), probs.amax(dim=1).log()
+                normalizers += counts[part] @ (top - log_top)
+                log_probs += counts[part] @ (scores.gather(1, target)[:, 0].to(precise) - top + log_top)
+                # d loss / d scores = probabilities - target distribution, but for the even part
+                grad = probs.scatter_add_(1, target, probs.new_full((size, 1), label_smoothing - 1))
+                grad_bias.addmv_(grad.T, counts[part])
+                low_grad = grad.to(low)
+                torch.mm(low_grad, matrix, out=grad_rows[part])
+                if low == weight.dtype:
+                    grad_weight.addmm_(low_grad.T, rows[part])
+                else:
+                    grad_weight += low_grad.T @ rows[part]
+            grad_rows -= even * matrix_sum
+            if real is not None:
+                grad_rows *= real[:, None]
+            scores_mean = (rows_sum @ matrix_sum + count * low_bias.sum(dtype=precise)) / pieces
+        ctx.save_for_backward(grad_rows, grad_weight, grad_bias)
         ctx.count = count
         ctx.dtype = features.dtype
-        nll = nll / count
+        nll = -log_probs / count
         ctx.mark_non_differentiable(nll)
-        return loss / count, nll
+        smoothing = label_smoothing * (normalizers - scores_mean) / count
+        return (1 - label_smoothing) * nll + smoothing, nll
 
     @staticmethod
     @once_differentiable  # the gradients are constants by now
     def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        grad_features, grad_weight, grad_bias = ctx.saved_tensors
+        grad_rows, grad_weight, grad_bias = ctx.saved_tensors
         scale = grad_loss / ctx.count
-        return (grad_features * scale).to(ctx.dtype), grad_weight * scale, grad_bias * scale, None, None, None
+        return (grad_rows * scale).to(ctx.dtype), grad_weight * scale, grad_bias * scale, None, None, None
