@@ -115,6 +115,20 @@ def test_a_recurrent_encoder_is_torchs_own_over_packed_sequences(cell):
     torch.testing.assert_close(encoder(embedded, mask)[mask], expected[mask])
 
 
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_without_gradients_and_in_bfloat16_torchs_own_gru_reads(bidirectional, monkeypatch):
+    encoder = RecurrentEncoder(SIZE, 5, 2, "gru", bidirectional)
+    embedded, mask = torch.randn(2, 4, SIZE), lengths_mask([4, 2], 4)
+    values = encoder(embedded, mask)
+    monkeypatch.setattr("translate.encoders.gru_layer", None)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(embedded, mask)[mask], values[mask])
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(encoder(embedded, mask)[mask], values[mask], atol=0.05, rtol=0.05)
+    with pytest.raises(TypeError):
+        encoder(embedded, mask)
+
+
 @pytest.mark.parametrize("layers", [1, 2])
 def test_bridging_puts_the_embedding_behind_what_was_made_of_it(layers):
     bridged = RecurrentEncoder(SIZE, 5, layers, bridging=True)

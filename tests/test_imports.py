@@ -17,7 +17,7 @@ ORDER = [
     ["errors"],
     ["config", "grouping", "platforms", "text_files"],
     ["engine"],
-    ["attention", "config_files", "corpora", "dropout", "search", "tokenizer"],
+    ["attention", "config_files", "corpora", "dropout", "gru", "search", "tokenizer"],
     ["arguments", "padding", "transformer"],
     ["batches", "encoders"],
     ["decoders"],

@@ -1,12 +1,13 @@
 """Encoders: from embedded source pieces to the values that the decoder attends to."""
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from translate.dropout import Dropout
+from translate.gru import gru_layer, reading_orders
 from translate.transformer import FeedForward, Positions, SelfAttention, sinusoids
 
 CellType = Literal["gru", "lstm"]
@@ -42,21 +43,38 @@ class RecurrentEncoder(nn.Module):
         self.backwards = nn.ModuleList(
             RECURRENT[cell](n, size, batch_first=True) for n in (sizes if bidirectional else [])
         )
+        self.gru = cell == "gru"
         self.dropout = Dropout(dropout)
 
     def forward(self, embedded: Float[Tensor, "B S E"], mask: Bool[Tensor, "B S"]) -> Float[Tensor, "B S M"]:
         """Encode; what stands at padding positions means nothing and must be masked."""
-        backwards = reversed_positions(mask)[..., None]
+        # Only tokens are reversed: the backward direction starts at the last one, never at padding.
+        backwards = reversed_positions(mask)
         x = embedded = self.dropout(embedded)
-        for number, layer in enumerate(self.forwards):
-            output = layer(x)[0]
-            if self.backwards:
-                # Only tokens are reversed: the backward direction starts at the last one, never at padding.
-                reverse = x.gather(1, backwards.expand_as(x))
-                reverse = self.backwards[number](reverse)[0]
-                output = torch.cat([output, reverse.gather(1, backwards.expand_as(reverse))], dim=-1)
-            x = self.dropout(output)
+        # Without gradients torch's own GRU is as fast, and under autocast it multiplies in bfloat16.
+        on_cpu = embedded.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+        written_out = self.gru and on_cpu and torch.is_grad_enabled()
+        if written_out:
+            onwards = torch.arange(mask.shape[1], device=mask.device).expand_as(backwards)
+            orders = reading_orders([onwards, backwards] if self.backwards else [onwards])
+        for number in range(len(self.forwards)):
+            if written_out:
+                directions = [layers[number] for layers in (self.forwards, self.backwards) if layers]
+                x = gru_layer(x, orders, cast("list[nn.GRU]", directions))
+            else:
+                x = self._layer(number, x, backwards)
+            x = self.dropout(x)
         return torch.cat([x, embedded.to(x.dtype)], dim=-1) if self.bridging else x
+
+    def _layer(
+        self, number: int, x: Float[Tensor, "B S E"], backwards: Int[Tensor, "B S"]
+    ) -> Float[Tensor, "B S Y"]:
+        output: Tensor = self.forwards[number](x)[0]
+        if not self.backwards:
+            return output
+        backwards = backwards[..., None]
+        reverse = self.backwards[number](x.gather(1, backwards.expand_as(x)))[0]
+        return torch.cat([output, reverse.gather(1, backwards.expand_as(reverse))], dim=-1)
 
 
 def reversed_positions(mask: Bool[Tensor, "B S"]) -> Int[Tensor, "B S"]:
