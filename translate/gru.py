@@ -2,7 +2,7 @@
 
 On a CPU, torch's own is a dozen operators for each position and direction, all recorded by autograd. Here the
 directions take their steps together, autograd records one node, and weights get their gradients from all
-positions at once. `gru_step` and `Slopes` serve the decoders' loop, too.
+positions at once. `Steps` and `Slopes` serve the decoders' loop, too.
 """
 
 from collections.abc import Sequence
@@ -17,27 +17,38 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward
 _tanh_backward = torch.ops.aten.tanh_backward
 
 
-def gru_step(
-    sums: Float[Tensor, "*rows X"],
-    candidate: Float[Tensor, "*rows H"],
-    hidden: Float[Tensor, "*rows H"],
-    new: Float[Tensor, "*rows H"],
-) -> None:
-    """Take a step, all in place (torch.nn.GRU's equations; Cho et al. 2014, v3).
+class Steps(NamedTuple):
+    """What a GRU computes with, or the gradients of that, step by step in the first dimension."""
 
-        r, z = sigmoid(sums)    n = tanh(candidate + r * sum)    h' = n + z * (h - n)
+    sums: Float[
+        Tensor, "T *rows X"
+    ]  # of reset and update gate; of the candidate's recurrent products. X = 3 H
+    candidates: Float[Tensor, "T *rows H"]  # of the candidate's input products
 
-    Args:
-        sums: of all products of the reset and of the update gate, which become the gates; and of the
-            candidate's recurrent products. X = 3 H.
-        candidate: the sum of the candidate's input products, which becomes n.
-        hidden: h, the old state.
-        new: room for h'.
-    """
-    sums[..., : 2 * hidden.shape[-1]].sigmoid_()
-    reset, update, recurrent = sums.chunk(3, dim=-1)
-    candidate.addcmul_(reset, recurrent).tanh_()
-    torch.lerp(candidate, hidden, update, out=new)
+    @staticmethod
+    def begin(inputs: Float[Tensor, "T *rows X"], bias: Float[Tensor, "*#rows X"]) -> "Steps":
+        """Sum up what is known before the first step: input products, and the bias of the recurrent ones."""
+        candidate = slice(2 * bias.shape[-1] // 3, None)
+        sums = inputs + bias
+        sums[..., candidate] = bias[..., candidate]
+        return Steps(sums, inputs[..., candidate].clone())
+
+    def take(self, t: int, hidden: Float[Tensor, "*rows H"], new: Float[Tensor, "*rows H"]) -> None:
+        """Take step t, once all products are summed up (torch.nn.GRU's equations; Cho et al. 2014, v3).
+
+            r, z = sigmoid(sums)    n = tanh(candidate + r * recurrent)    h' = n + z * (h - n)
+
+        Gates and candidate take the places of their sums.
+
+        Args:
+            hidden: h, the old state.
+            new: room for h'.
+        """
+        sums, candidate = self.sums[t], self.candidates[t]
+        sums[..., : 2 * hidden.shape[-1]].sigmoid_()
+        reset, update, recurrent = sums.chunk(3, dim=-1)
+        candidate.addcmul_(reset, recurrent).tanh_()
+        torch.lerp(candidate, hidden, update, out=new)
 
 
 class Slopes(NamedTuple):
@@ -50,40 +61,30 @@ class Slopes(NamedTuple):
     recurrent: Float[Tensor, "T *rows H"]  # from the candidate's recurrent products to its sum
 
     @staticmethod
-    def of(
-        sums: Float[Tensor, "T *rows X"],
-        candidates: Float[Tensor, "T *rows H"],
-        hidden: Float[Tensor, "T *rows H"],
-    ) -> "Slopes":
-        """Take what `gru_step` left, and the old states."""
-        reset, update, recurrent = sums.chunk(3, dim=-1)
+    def of(steps: Steps, hidden: Float[Tensor, "T *rows H"]) -> "Slopes":
+        """Of steps that were taken from these states."""
+        reset, update, recurrent = steps.sums.chunk(3, dim=-1)
         return Slopes(
             update,
-            _sigmoid_backward(hidden - candidates, update),
-            _tanh_backward(1 - update, candidates),
+            _sigmoid_backward(hidden - steps.candidates, update),
+            _tanh_backward(1 - update, steps.candidates),
             _sigmoid_backward(recurrent, reset),
             reset,
         )
 
-    def back(
-        self,
-        t: int,
-        gradient: Float[Tensor, "*rows H"],
-        sums: Float[Tensor, "*rows X"],
-        candidate: Float[Tensor, "*rows H"],
-    ) -> None:
+    def back(self, t: int, gradient: Float[Tensor, "*rows H"], gradients: Steps) -> None:
         """Compute the gradients of what step t summed up.
 
         Args:
             gradient: of the new state; becomes that of the old one, where it is kept.
-            sums: room for their gradients.
-            candidate: room for the gradient of the candidate's sum.
+            gradients: room for those of the sums.
         """
-        of_reset, of_update, of_recurrent = sums.chunk(3, dim=-1)
-        torch.mul(gradient, self.update[t], out=of_update)
+        candidate = gradients.candidates[t]
+        reset, update, recurrent = gradients.sums[t].chunk(3, dim=-1)
+        torch.mul(gradient, self.update[t], out=update)
         torch.mul(gradient, self.candidate[t], out=candidate)
-        torch.mul(candidate, self.reset[t], out=of_reset)
-        torch.mul(candidate, self.recurrent[t], out=of_recurrent)
+        torch.mul(candidate, self.reset[t], out=reset)
+        torch.mul(candidate, self.recurrent[t], out=recurrent)
         gradient.mul_(self.hidden[t])
 
 
@@ -130,58 +131,58 @@ class Weights(NamedTuple):
 
 
 class _Layer(torch.autograd.Function):
-    """In what is kept for the backward pass directions come first, then steps; N = S B rows."""
+    """What is kept for the backward pass lies direction by direction, then step by step: N = S B rows."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, steps: Tensor, positions: Tensor, *tensors: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, order: Tensor, positions: Tensor, *tensors: Tensor) -> Tensor:
         batch, length, units = x.shape
         weights = Weights.each(tensors)
-        size = weights[0].recurrent.shape[1]
-        read = x.flatten(0, 1).index_select(0, steps.flatten()).view(len(steps), -1, units)  # (D, N, E)
-        sums, candidates = (x.new_empty(len(steps), length, batch, n * size) for n in (3, 1))
-        for w, read_, sums_ in zip(weights, read, sums.flatten(1, 2), strict=True):
-            torch.addmm(w.input_bias, read_, w.input.T, out=sums_)
-        # A candidate's recurrent products are kept apart from its input products: the reset gate is for them.
-        candidates.copy_(sums[..., 2 * size :])
-        sums[..., 2 * size :] = 0
-        sums += torch.stack([w.recurrent_bias for w in weights])[:, None, None]
-        states = x.new_zeros(len(steps), length + 1, batch, size)
-        recurrent = [w.recurrent.T.contiguous() for w in weights]  # for small batches faster products
+        width, size = weights[0].recurrent.shape
+        read = x.flatten(0, 1).index_select(0, order.flatten()).view(len(order), -1, units)  # (D, N, E)
+        inputs = x.new_empty(len(order), length, batch, width)
+        for w, read_, inputs_ in zip(weights, read, inputs.flatten(1, 2), strict=True):
+            torch.addmm(w.input_bias, read_, w.input.T, out=inputs_)
+        bias = torch.stack([w.recurrent_bias for w in weights])[:, None]
+        steps = Steps.begin(inputs.transpose(0, 1), bias)
+        states = x.new_zeros(len(order), length + 1, batch, size)
+        recurrent = [w.recurrent.T.contiguous() for w in weights]  # so, products of few rows are faster
         for t in range(length):
             for direction, weight in enumerate(recurrent):
-                sums[direction, t].addmm_(states[direction, t], weight)
-            gru_step(sums[:, t], candidates[:, t], states[:, t], states[:, t + 1])
-        ctx.save_for_backward(read, steps, positions, sums, candidates, states, *tensors)
+                steps.sums[t, direction].addmm_(states[direction, t], weight)
+            steps.take(t, states[:, t], states[:, t + 1])
+        ctx.save_for_backward(read, order, positions, states, *steps, *tensors)
         new = zip(states[:, 1:].flatten(1, 2), positions, strict=True)
-        output = torch.cat([states_.index_select(0, order) for states_, order in new], dim=1)
+        output = torch.cat([states_.index_select(0, places) for states_, places in new], dim=1)
         return output.view(batch, length, -1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        read, steps, positions, sums, candidates, states, *tensors = ctx.saved_tensors
-        directions, length, batch, size = candidates.shape
+        read, order, positions, states, sums, candidates, *tensors = ctx.saved_tensors
         weights = Weights.each(tensors)
-        old, gates = states[:, :-1], slice(2 * size)
-        of_new = zip(gradient.flatten(0, 1).chunk(directions, dim=1), steps, strict=True)
-        of_states = torch.stack([x.index_select(0, order) for x, order in of_new]).view_as(candidates)
-        slopes = Slopes.of(*(x.transpose(0, 1) for x in (sums, candidates, old)))
-        of_sums, of_candidates = torch.empty_like(sums), torch.empty_like(candidates)
+        length, directions, batch, size = candidates.shape
+        old = states[:, :-1]
+        of_output = zip(gradient.flatten(0, 1).chunk(directions, dim=1), order, strict=True)
+        of_new = torch.stack([x.index_select(0, places) for x, places in of_output]).view_as(old)
+        steps = Steps(sums, candidates)
+        slopes = Slopes.of(steps, old.transpose(0, 1))
+        of_steps = Steps(*map(torch.empty_like, steps))
         hidden = torch.zeros_like(states[:, 0])
         for t in reversed(range(length)):
-            hidden += of_states[:, t]
-            slopes.back(t, hidden, of_sums[:, t], of_candidates[:, t])
+            hidden += of_new[:, t]
+            slopes.back(t, hidden, of_steps)
             for direction, w in enumerate(weights):
-                hidden[direction].addmm_(of_sums[direction, t], w.recurrent)
+                hidden[direction].addmm_(of_steps.sums[t, direction], w.recurrent)
+        gates, candidate = slice(2 * size), slice(2 * size, None)
         of_x = gradient.new_zeros(batch * length, read.shape[2])
         of_weights: list[Tensor] = []
-        rows = zip(*(x.flatten(1, 2) for x in (of_sums, of_candidates, old)), read, positions, strict=True)
-        for w, (sums_, candidates_, old_, read_, order) in zip(weights, rows, strict=True):
-            of_read = torch.mm(sums_[:, gates], w.input[gates]).addmm_(candidates_, w.input[2 * size :])
-            of_x += of_read.index_select(0, order)
+        rows = (x.flatten(1, 2) for x in (*(x.transpose(0, 1) for x in of_steps), old))
+        for w, sums_, candidates_, old_, read_, places in zip(weights, *rows, read, positions, strict=True):
+            of_read = torch.mm(sums_[:, gates], w.input[gates]).addmm_(candidates_, w.input[candidate])
+            of_x += of_read.index_select(0, places)
             of_input, bias = torch.empty_like(w.input), sums_.sum(dim=0)
             torch.mm(sums_[:, gates].T, read_, out=of_input[gates])
-            torch.mm(candidates_.T, read_, out=of_input[2 * size :])
+            torch.mm(candidates_.T, read_, out=of_input[candidate])
             input_bias = torch.cat([bias[gates], candidates_.sum(dim=0)])
             of_weights += Weights(of_input, sums_.T @ old_, input_bias, bias)
         return of_x.view(batch, length, -1), None, None, *of_weights

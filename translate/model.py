@@ -180,21 +180,18 @@ def _build_decoder(config: ModelConfig, memory_size: int) -> Decoder:
     )
     match decoder.feeding:
         case "input":
-            return InputFeedingDecoder(
-                *arguments, coverage=config.attention.coverage, fused=_can_fuse(config)
-            )
+            return InputFeedingDecoder(*arguments, config.attention.coverage, _can_fuse(config))
         case "conditional":
-            return ConditionalDecoder(*arguments, coverage=config.attention.coverage)
+            return ConditionalDecoder(*arguments, config.attention.coverage, _can_fuse(config))
         case "parallel":
             return ParallelDecoder(*arguments)
 
 
 def _can_fuse(config: ModelConfig) -> bool:
-    """Whether the decoder is Bahdanau's own, whose loop is there as one function too."""
+    """Whether the decoder's loop is one that is there as one function too."""
     attention, decoder = config.attention, config.decoder
     kind = (attention.score, attention.heads, attention.normalizer, decoder.cell, decoder.layers)
-    plain = kind == ("additive", 1, "softmax", "gru", 1)
-    return plain and attention.end_of_sentence and not attention.coverage
+    return kind == ("additive", 1, "softmax", "gru", 1)
 
 
 def _build_attention(config: ModelConfig, memory_size: int, output_size: int | None = None) -> Attention:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from translate.attention import AdditiveAttention, Attention, Memory
-from translate.decoders.input_feeding_loop import Weights, input_feeding_loop
+from translate.decoders.fused_loop import Weights, fused_loop
 from translate.dropout import Dropout
 from translate.encoders import RECURRENT, CellType
 
@@ -153,6 +153,10 @@ class SteppingDecoder(RecurrentDecoder):
     """A decoder that is run piece by piece, since a query depends on the contexts before it.
 
     A subclass says how the first layer asks; the layers above read the layer below.
+
+    Args:
+        fused: take a whole sentence's features by `fused_loop`, which computes the same; for one GRU layer
+            and additive attention of one head with softmax.
     """
 
     def __init__(
@@ -166,10 +170,12 @@ class SteppingDecoder(RecurrentDecoder):
         dropout: float = 0.0,
         context_only: float = 0.0,
         coverage: bool = False,
+        fused: bool = False,
     ) -> None:
         super().__init__()
         self.attention = attention
         self.coverage = coverage
+        self.fused = fused
         self.initial = InitialState(memory_size, layers, size, cell)
         self.gates = nn.ModuleList(Gates(size, cell) for _ in range(layers))
         width = size * GATES[cell]
@@ -186,6 +192,37 @@ class SteppingDecoder(RecurrentDecoder):
         shape = (values.shape[0], self.attention.heads, values.shape[1])
         coverage = torch.zeros(shape, device=values.device) if self.coverage else None
         return RecurrentState(hidden, cell, coverage, memory)
+
+    def features(self, embedded: Float[Tensor, "B T E"], state: RecurrentState) -> Float[Tensor, "B T E"]:
+        """Return the features only, without autograd's own loop where possible (it is float32's only)."""
+        if not self.fused or torch.is_autocast_enabled(embedded.device.type):
+            return super().features(embedded, state)
+        embedded = self.dropout(embedded)
+        memory = state.memory.repeated()
+        # Attention to a source of padding alone brings nothing, wherever it looks.
+        somewhere = memory.mask.any(dim=1, keepdim=True)
+        masking = torch.zeros_like(memory.keys[:, 0, :, 0]).masked_fill_(~memory.mask & somewhere, -math.inf)
+        states, contexts = fused_loop(
+            self.from_token(embedded.transpose(0, 1)),
+            state.hidden[:, 0],
+            memory.values[:, 0] * somewhere[..., None],
+            memory.keys[:, 0],
+            masking,
+            None if state.coverage is None else state.coverage[:, 0],
+            self._loop_weights(),
+        )
+        return self.readout(states, contexts, embedded)  # type: ignore[no-any-return]
+
+    def _loop_weights(self) -> Weights:
+        attention, gates = cast("AdditiveAttention", self.attention), cast("Gates", self.gates[0])
+        return Weights(
+            cast("nn.Linear", attention.project_query).weight,
+            attention.energy[0],
+            self.from_context.weight,
+            gates.recurrent.weight,
+            gates.recurrent.bias,
+            None if attention.project_coverage is None else attention.project_coverage[0],
+        )
 
     def _run(
         self, embedded: Float[Tensor, "B T E"], state: RecurrentState
@@ -243,57 +280,7 @@ class InputFeedingDecoder(SteppingDecoder):
 
     The top layer's state asks. So row t of the weights belongs to output piece t, though it was asked before
     piece t-1 was read.
-
-    Args:
-        fused: take a whole sentence's features by `input_feeding_loop`, which computes the same; for one GRU
-            layer, additive attention of one head with softmax, no coverage and no source without a token.
     """
-
-    def __init__(
-        self,
-        attention: Attention,
-        memory_size: int,
-        embedding_size: int,
-        size: int,
-        layers: int = 1,
-        cell: CellType = "gru",
-        dropout: float = 0.0,
-        context_only: float = 0.0,
-        coverage: bool = False,
-        fused: bool = False,
-    ) -> None:
-        super().__init__(
-            attention, memory_size, embedding_size, size, layers, cell, dropout, context_only, coverage
-        )
-        self.fused = fused
-
-    def features(self, embedded: Float[Tensor, "B T E"], state: RecurrentState) -> Float[Tensor, "B T E"]:
-        """Return the features only, without autograd's own loop where possible (it is float32's only)."""
-        if not self.fused or torch.is_autocast_enabled(embedded.device.type):
-            return super().features(embedded, state)
-        embedded = self.dropout(embedded)
-        memory = state.memory.repeated()
-        masking = torch.zeros_like(memory.keys[:, 0, :, 0]).masked_fill_(~memory.mask, -math.inf)
-        attention, recurrent = (
-            cast("AdditiveAttention", self.attention),
-            cast("Gates", self.gates[0]).recurrent,
-        )
-        weights = Weights(
-            cast("nn.Linear", attention.project_query).weight,
-            attention.energy[0],
-            self.from_context.weight,
-            recurrent.weight,
-            recurrent.bias,
-        )
-        states, contexts = input_feeding_loop(
-            self.from_token(embedded),
-            state.hidden[:, 0],
-            memory.values[:, 0],
-            memory.keys[:, 0],
-            masking,
-            weights,
-        )
-        return self.readout(states, contexts, embedded)  # type: ignore[no-any-return]
 
     def _first_layer(
         self, from_token: Float[Tensor, "R X"], state: RecurrentState, cell: Float[Tensor, "R H"] | None
@@ -325,11 +312,16 @@ class ConditionalDecoder(SteppingDecoder):
         dropout: float = 0.0,
         context_only: float = 0.0,
         coverage: bool = False,
+        fused: bool = False,
     ) -> None:
         super().__init__(
-            attention, memory_size, embedding_size, size, layers, cell, dropout, context_only, coverage
+            attention, memory_size, embedding_size, size, layers, cell, dropout, context_only, coverage, fused
         )
         self.token_gates = Gates(size, cell)
+
+    def _loop_weights(self) -> Weights:
+        recurrent = self.token_gates.recurrent
+        return super()._loop_weights()._replace(token_recurrent=recurrent.weight, token_bias=recurrent.bias)
 
     def _first_layer(
         self, from_token: Float[Tensor, "R X"], state: RecurrentState, cell: Float[Tensor, "R H"] | None
