@@ -12,7 +12,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "optional: may be skipped even under CI=true, for want of what CI has not"
     )
-    torch.set_num_threads(1)  # tensors of size 2 to 9 are slower on more
     # A shell's background ignores Ctrl-C, which some tests send.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -24,8 +23,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _seed() -> None:
-    torch.manual_seed(0)
+def _seeded_on_one_thread() -> None:
+    # Only the CPU's: for GPUs torch.manual_seed would first write down the stack of calls, each time.
+    torch.default_generator.manual_seed(0)
+    torch.set_num_threads(1)  # tensors of size 2 to 9 are slower on more, which the test before may have set
 
 
 def _must_run(item: pytest.Item | pytest.Collector) -> bool:

@@ -30,6 +30,8 @@ DECODERS = {
     )
     for positions, layers in itertools.product(("sinusoidal", "rotary"), (1, 2))
 }
+# Every encoder and every decoder, for what does not depend on how the two go together.
+PAIRS = [*zip(itertools.cycle(ENCODERS), DECODERS, strict=False)]
 COVERING = [name for name in DECODERS if name.startswith(("input", "conditional"))]  # they work with coverage
 
 

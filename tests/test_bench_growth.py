@@ -20,8 +20,16 @@ def lines(folder, name):
     return [folder.joinpath(f"{name}.{lang}").read_text().splitlines() for lang in ("en", "de")]
 
 
-def test_a_smaller_corpus_is_the_beginning_of_a_larger_one_and_no_source_comes_twice(benchmark, tmp_path):
-    corpus = benchmark("growth_corpus")
+@pytest.fixture
+def corpus(benchmark, monkeypatch):
+    """Fewer nouns to invent, and fewer sentences to put long texts together from."""
+    module = benchmark("growth_corpus")
+    monkeypatch.setattr(module, "NOUNS_A_KIND", 200)
+    monkeypatch.setattr(module, "STOCK", 1_000)
+    return module
+
+
+def test_a_smaller_corpus_is_the_beginning_of_a_larger_one_and_no_source_comes_twice(corpus, tmp_path):
     corpus.write_growing({300: tmp_path / "large", 40: tmp_path / "small"})
 
     large, small = (lines(tmp_path / name, "train") for name in ("large", "small"))
@@ -33,10 +41,9 @@ def test_a_smaller_corpus_is_the_beginning_of_a_larger_one_and_no_source_comes_t
     assert 11 < mean < 14
 
 
-def test_long_texts_have_just_so_many_words(benchmark, tmp_path, monkeypatch):
+def test_long_texts_have_just_so_many_words(corpus, tmp_path):
     words = 23
-    monkeypatch.setattr(benchmark("growth_corpus"), "STOCK", 1000)
-    benchmark("growth_corpus").write_long(tmp_path / "long", words, 30)
+    corpus.write_long(tmp_path / "long", words, 30)
 
     src, tgt = lines(tmp_path / "long", "train")
     assert {len(line.split()) for line in src} == {words}

@@ -1,5 +1,9 @@
 """The demo: all steps once, and again with everything used again."""
 
+import io
+import shutil
+from contextlib import redirect_stdout
+
 import pytest
 
 from translate import cli
@@ -20,19 +24,30 @@ search: {beam_size: 1, max_length_ratio: 1.0, max_length_offset: 2}
 """
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A folder in which the demo finds a (small, made-up) corpus where its own would be."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """A folder where the demo found a (small, made-up) corpus in place of its own; and what it printed."""
+    folder = tmp_path_factory.mktemp("demo")
     settings = {"source": "home-assistant", "src_lang": "en", "tgt_lang": "de", "seed": 1, "sha256": {}}
-    write_corpus(make_synthetic(60, 1, 10, 10), "data/home-assistant_en_de", settings)
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    return tmp_path
+    write_corpus(make_synthetic(60, 1, 10, 10), folder / "data/home-assistant_en_de", settings)
+    (folder / "tiny.yaml").write_text(TINY)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out:
+        patch.chdir(folder)
+        assert cli.main(["demo", "--config", "tiny.yaml"]) == 0
+    return folder, out.getvalue()
 
 
-def test_the_demo_does_every_step_and_the_next_one_uses_it_again(home, capsys):
-    assert cli.main(["demo", "--config", "tiny.yaml"]) == 0
-    first = capsys.readouterr().out
+@pytest.fixture
+def home(once, tmp_path, monkeypatch):
+    """A copy of that folder."""
+    home = tmp_path / "home"
+    shutil.copytree(once[0], home)
+    monkeypatch.chdir(home)
+    return home
+
+
+def test_the_demo_does_every_step_and_the_next_one_uses_it_again(once, home, capsys):
+    first = once[1]
     for verb in ("corpus home-assistant", "train", "evaluate", "translate", "align"):
         assert f"$ seq2see {verb} " in first
     assert "BLEU" in first
@@ -50,11 +65,10 @@ def test_the_demo_does_every_step_and_the_next_one_uses_it_again(home, capsys):
     assert run.weights_path.read_bytes() == weights
 
 
-def test_a_demo_that_was_interrupted_goes_on(home, capsys):
-    assert cli.main(["demo", "--config", "tiny.yaml"]) == 0
+@pytest.mark.usefixtures("home")
+def test_a_demo_that_was_interrupted_goes_on(capsys):
     run = RunDirectory.open("runs/demo_en_de")
     run.evaluation_path.unlink()  # as if Ctrl-C had come during the evaluation
-    capsys.readouterr()
 
     assert cli.main(["demo", "--config", "tiny.yaml"]) == 0
     assert "$ seq2see evaluate" in capsys.readouterr().out

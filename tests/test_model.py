@@ -6,6 +6,7 @@ from small_models import (
     COVERING,
     DECODERS,
     ENCODERS,
+    PAIRS,
     SCORES,
     SIZE,
     VOCABULARY,
@@ -84,8 +85,7 @@ def test_a_joint_model_starts_without_a_preference_among_pieces():
 # Every combination.
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(("encoder", "decoder"), PAIRS)
 @torch.no_grad()
 def test_probabilities_sum_to_one(encoder, decoder):
     model = small_model(encoder, decoder)
@@ -96,8 +96,7 @@ def test_probabilities_sum_to_one(encoder, decoder):
     torch.testing.assert_close(log_probs.exp().sum(dim=-1), torch.ones(2))
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(("encoder", "decoder"), PAIRS)
 @torch.no_grad()
 def test_weights_are_shares_of_the_tokens(encoder, decoder):
     model = small_model(encoder, decoder, heads=2)
@@ -123,8 +122,7 @@ def test_a_sentence_alone_is_what_it_is_in_a_batch(encoder, decoder):
         torch.testing.assert_close(model.align(*alone)[0], weights[row, ..., :length], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(("encoder", "decoder"), PAIRS)
 @torch.no_grad()
 def test_without_the_end_of_sentence_the_weights_are_shares_of_the_words(encoder, decoder):
     model = small_model(encoder, decoder, heads=2, end_of_sentence=False)
@@ -158,8 +156,7 @@ def test_the_encoder_reads_the_end_of_sentence_even_if_the_decoder_does_not_see_
     assert not torch.allclose(model(other, src_mask, tgt_in), model(src, src_mask, tgt_in))
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(("encoder", "decoder"), PAIRS)
 @torch.no_grad()
 def test_what_stands_in_padding_changes_nothing(encoder, decoder):
     model = small_model(encoder, decoder)
@@ -191,7 +188,7 @@ def test_gradients_reach_coverage_which_starts_at_zero(decoder):
     ("encoder", "decoder", "score", "heads"),
     [
         (encoder, decoder, score, 1 + number % 2)
-        for number, (encoder, decoder, score) in enumerate(itertools.product(ENCODERS, DECODERS, SCORES))
+        for number, (score, (encoder, decoder)) in enumerate(itertools.product(SCORES, PAIRS))
     ],
 )
 def test_a_training_step_in_bfloat16_is_close_to_one_in_float32(encoder, decoder, score, heads):
@@ -215,8 +212,7 @@ def test_a_training_step_in_bfloat16_is_close_to_one_in_float32(encoder, decoder
 # Modes, and what a call leaves behind.
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(("encoder", "decoder"), PAIRS)
 @torch.no_grad()
 def test_dropout_acts_in_training_only(encoder, decoder):
     model = small_model(encoder, decoder, dropout=0.5)
@@ -235,8 +231,7 @@ def test_without_dropout_training_and_evaluation_compute_the_same(decoder):
     torch.testing.assert_close(model.train()(*batch), evaluated)
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(("encoder", "decoder"), PAIRS)
 @torch.no_grad()
 def test_nothing_is_kept_between_calls(encoder, decoder):
     model = small_model(encoder, decoder, coverage=decoder in COVERING)

@@ -59,7 +59,7 @@ def nasty_lines():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    search = SearchConfig(beam_size=1, max_length_ratio=0.5, max_length_offset=1)
+    search = SearchConfig(beam_size=1, max_length_ratio=0.2, max_length_offset=1)
     return str(tiny_run(tmp_path_factory.mktemp("nasty"), search=search, max_length=64))
 
 

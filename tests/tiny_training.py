@@ -18,6 +18,7 @@ from translate.config import (
     DecoderConfig,
     EncoderConfig,
     ModelConfig,
+    SearchConfig,
     TokenizerConfig,
     TrainingConfig,
 )
@@ -93,6 +94,9 @@ def tiny_config(folder: Path, model: str = "gru", pairs: int = 40, **training: A
         TokenizerConfig(vocab_size=290),
         MODELS[model],
         TrainingConfig(**settings | training),
+        SearchConfig(
+            max_length_ratio=0.5, max_length_offset=2
+        ),  # what is hardly trained seldom ends by itself
     )
 
 
