@@ -30,18 +30,17 @@ BATCH_TOKENS, VOCABULARY, MAX_LENGTH = 4096, 8000, 1024
 
 
 def list_rows(sizes: list[int], cores: int) -> tuple[list[Row], list[Row], list[Row]]:
-    """What is measured from text, from what was prepared then, and with sentences of one length."""
+    """What is measured from text, from what was prepared then, and only once besides."""
     usual = {"model": "transformer", "cores": 1, "words": 0}
     from_text = [{**usual, "pairs": size, "from": "text"} for size in sizes]
     prepared = [{**usual, "pairs": size, "from": "ids"} for size in sizes]
-    if cores > 1:
-        prepared += [{**row, "cores": 2} for row in (prepared[0], prepared[-1])]
+    on_two_cores = [{**row, "cores": 2} for row in (prepared[0], prepared[-1])] if cores > 1 else []
     of_length = [
         {"model": model, "cores": 1, "words": words, "pairs": WORDS // words, "from": "text"}
         for model in ("transformer", "recurrent")
         for words in LENGTHS
     ]
-    return from_text, prepared, of_length
+    return from_text, prepared, on_two_cores + of_length
 
 
 def measure(
@@ -106,11 +105,11 @@ def main() -> int:
         "seconds": options.seconds,
     }
     about = {"machine": machine(), "settings": shared}
-    from_text, prepared, of_length = list_rows(sorted(options.sizes), len(options.cores))
+    from_text, prepared, others = list_rows(sorted(options.sizes), len(options.cores))
     once = argparse.Namespace(**{**vars(options), "repeats": 1})
     elsewhere = everywhere - {options.cores[0]} or everywhere
     failed = 0
-    for rows, how_often in ((from_text, once), (prepared, options), (of_length, once)):
+    for rows, how_often in ((from_text, once), (prepared, options), (others, once)):
         failed |= measure_in_turns(
             how_often, rows, about, lambda row: measure(row, options, elsewhere, shared)
         )

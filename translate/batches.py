@@ -211,6 +211,7 @@ class BatchLoader:
         self.world_size = world_size
         self.epoch = 0
         self.consumed = 0
+        self._planned: tuple[int, list[Indices]] | None = None
         self._length = len(self.plan(0)) // world_size
         if self._length == 0:
             raise InputError(
@@ -219,9 +220,13 @@ class BatchLoader:
             )
 
     def plan(self, epoch: int) -> list[Indices]:
-        """The batches of an epoch, of all processes."""
-        random = np.random.default_rng((self.seed, epoch))
-        return plan_batches(self.pairs.src_lengths, self.pairs.tgt_lengths, self.batch_tokens, random)
+        """The batches of an epoch, of all processes; kept until another epoch is asked for."""
+        if self._planned is None or self._planned[0] != epoch:
+            self._planned = None  # its memory is needed for the next one
+            random = np.random.default_rng((self.seed, epoch))
+            lengths = self.pairs.src_lengths, self.pairs.tgt_lengths
+            self._planned = epoch, plan_batches(*lengths, self.batch_tokens, random)
+        return self._planned[1]
 
     def padding(self) -> float:
         """Share of slots that are padding, in an epoch."""

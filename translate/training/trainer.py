@@ -101,7 +101,6 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
         log.info("going on from step %d of %d", step, settings.max_steps)
     run.save_config(config)
     run.truncate_metrics(step)
-    keep_freed_memory()
     threads = set_threads(settings.threads)
     processes = _processes(config, plan)
     pairs, resident = IdPairs(run.ids_path), None
@@ -115,6 +114,7 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
         f"{count_parameters(model):,}", len(loader.pairs), len(loader), 100 * loader.padding(),
         processes, "" if processes == 1 else "es", plan.precision, plan.why,
     )  # fmt: skip
+    keep_freed_memory()  # from here on: planning an epoch of millions of pairs needs other memory than a step
     with Signals() as signals, warnings.catch_warnings(), ExitStack() as stack:
         _ignore_known_warnings()
         parallel: list[pl.Callback] = []
