@@ -27,6 +27,7 @@ COLUMNS = Features(  # 32 bits, not 64: there may be millions of pairs
         "tgt_length": Value("int32"),
     }
 )
+SORTED_TOGETHER = 1 << 14  # rows: what sorting them needs beside the result is then nothing to speak of
 WRITTEN_TOGETHER = (
     10_000  # pairs: few enough to be in memory, and many, since each piece of a file costs some
 )
@@ -95,20 +96,33 @@ def plan_batches(
 
 
 def _sort(src_lengths: Indices, tgt_lengths: Indices, random: np.random.Generator) -> Indices:
-    """Sort rows by target, then source length (from 32,767 on all are alike); ties in an order that is drawn.
+    """Sort rows by target, then source length (from 32,767 on all are alike); the order of ties is drawn."""
+    order = np.arange(len(src_lengths), dtype=np.int32)
+    random.shuffle(order)
+    order = _sort_by(src_lengths, order)
+    return _sort_by(tgt_lengths, order)
 
-    What is sorted by and what is sorted are packed into one number each, so that no further memory is needed.
+
+def _sort_by(lengths: Indices, order: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Sort rows by their lengths, those of equal length as they were: a counting sort, piece by piece.
+
+    The result is nearly all the memory that it needs; numpy's own sorting takes four times that.
     """
-    ties = np.arange(len(src_lengths), dtype=np.int32)
-    random.shuffle(ties)
-    packed = np.minimum(tgt_lengths, 0x7FFF)[ties].astype(np.int64)
-    packed <<= 15
-    packed |= np.minimum(src_lengths, 0x7FFF)[ties]
-    packed <<= 32
-    packed |= np.arange(len(ties), dtype=np.int32)
-    packed.sort()
-    packed &= 0xFFFFFFFF
-    return ties[packed]
+    pieces = [order[start : start + SORTED_TOGETHER] for start in range(0, len(order), SORTED_TOGETHER)]
+    longest = min(int(lengths.max(initial=0)), 0x7FFF)
+    counts = np.zeros(longest + 1, dtype=np.int64)
+    for rows in pieces:
+        counts += np.bincount(np.minimum(lengths[rows], longest), minlength=longest + 1)
+    places = np.cumsum(counts) - counts  # where the next row of each length goes
+    ordered = np.empty_like(order)
+    for rows in pieces:
+        keys = np.minimum(lengths[rows], longest).astype(np.int16)
+        by_key = np.argsort(keys, kind="stable")
+        keys = keys[by_key]
+        among_equals = np.arange(len(keys)) - np.searchsorted(keys, keys)
+        ordered[places[keys] + among_equals] = rows[by_key]
+        places += np.bincount(keys, minlength=longest + 1)
+    return ordered
 
 
 @runtime_checkable
