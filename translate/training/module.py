@@ -41,7 +41,12 @@ class TrainingModule(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch | Rows, batch_idx: int) -> None:
         """Make the randomness of a batch's part its own."""
-        torch.manual_seed(self.seed_of(self.global_rank))
+        seed = self.seed_of(self.global_rank)
+        if self.device.type == "cpu":
+            # For GPUs that are not there, torch.manual_seed would write down the stack of calls each time.
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
 
     def seed_of(self, process: int) -> int:
         """A function of (seed, number of the batch, process), so that resuming is exact."""

@@ -164,7 +164,7 @@ def _work(
             task: Task = pickle.loads(connection.recv_bytes())
         except EOFError:
             sys.exit()
-        torch.manual_seed(task.seed)
+        torch.default_generator.manual_seed(task.seed)
         for gradient in gradients:
             gradient.zero_()
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
