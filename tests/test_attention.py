@@ -350,6 +350,14 @@ def test_the_memory_of_some_rows_gives_their_contexts(score, selections):
     assert len(selected.values) == len(selected.keys) == len(selected.mask) == len(rows.unique())
 
 
+@pytest.mark.parametrize("rows", [[0, 1, 2], [0, 2], [1], []])
+def test_rows_that_each_ask_their_own_source_in_order_need_no_places(rows):
+    memory = build("additive", 2).prepare(torch.randn(3, 5, SIZE), lengths_mask([5, 3, 4], 5))
+    selected = memory.select(torch.tensor(rows, dtype=torch.long))
+    assert selected.places is None
+    assert torch.equal(selected.values, memory.values[rows])
+
+
 def test_coverage_is_of_rows_though_they_ask_the_same_source():
     module = build("additive", 2, coverage=True)
     draw_coverage_weight(module)

@@ -30,9 +30,6 @@ from torch import Tensor, nn
 
 from translate.config import Normalizer, Score
 
-# Of a source, from one head: up to so many, plain products are faster on a CPU than torch's fused kernel.
-FEW_QUERIES = 8
-
 
 def attention(
     query: Float[Tensor, "*batch T D"],
@@ -44,7 +41,7 @@ def attention(
 
     Returns the output and the weights. A query that may look nowhere (its mask all False) gets zeros.
     """
-    scores = query / math.sqrt(query.shape[-1]) @ key.transpose(-2, -1)
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
     weights = normalize(scores, mask)
     return weights @ value, weights
 
@@ -96,7 +93,7 @@ class Memory(NamedTuple):
     def arrange(self, rows: Int[Tensor, " R"]) -> tuple[Int[Tensor, " B2"] | None, Places | None]:
         """Say which sources these query rows ask (None: all), and where the rows stand then."""
         asked = rows if self.places is None else self.places.source[rows]
-        if len(asked) > 1 and bool((asked[1:] > asked[:-1]).all()):  # each its own, in order
+        if bool((asked[1:] > asked[:-1]).all()):  # each its own, in order
             return (asked if len(asked) < len(self.values) else None), None
         kept, source, counts = torch.unique(asked, return_inverse=True, return_counts=True)
         # Rows in the order of their sources, each counted from the first of its source.
@@ -104,8 +101,7 @@ class Memory(NamedTuple):
         first = counts.cumsum(0) - counts
         slot = torch.empty_like(source)
         slot[order] = torch.arange(len(source), device=source.device) - first[source[order]]
-        width = int(counts.max()) if len(counts) else 1
-        return (kept if len(kept) < len(self.values) else None), Places(source, slot, width)
+        return (kept if len(kept) < len(self.values) else None), Places(source, slot, int(counts.max()))
 
     def take(self, kept: Int[Tensor, " B2"] | None, places: Places | None) -> "Memory":
         """Keep these sources, asked from these places."""
@@ -374,9 +370,7 @@ def fused_attention(
     *,
     causal: bool = False,
 ) -> Float[Tensor, "B N T D"]:
-    """`attention` without its weights, by torch's fused kernel where that is faster."""
-    if query.device.type == "cpu" and query.shape[2] <= FEW_QUERIES and not causal:
-        return attention(_precise(query), _precise(key), _precise(value), mask)[0]
+    """`attention` without its weights, by torch's fused kernel."""
     with _full_precision(query.device):
         return F.scaled_dot_product_attention(
             _precise(query), _precise(key), _precise(value), attn_mask=mask, is_causal=causal
