@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from translate.alignment import extract
-from translate.alignment.extract import END, align_pairs, choose_attention, end_mass
+from translate.alignment.extract import END, align_pairs, choose_attention, end_mass, read_maps
 from translate.config import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig, TokenizerConfig
 from translate.errors import UsageError
 from translate.model import build_model
@@ -115,11 +115,40 @@ def test_layers_are_read_as_they_are_counted(tokenizers):
     with torch.inference_mode():
         all_layers = model.align(
             src_ids, torch.ones_like(src_ids, dtype=torch.bool), torch.tensor([[1, *tgt]])
-        )
+        )[0]
     for layer in (1, 2, 3):
         reading = choose_attention(TRANSFORMER, layer=layer, head=2)
         found = align_pairs(model, tokenizers, PAIRS[:1], reading)[0].weights
         np.testing.assert_allclose(found, all_layers[0, layer - 1, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_shifted_row_is_that_of_the_step_that_has_read_the_piece(config, tokenizers):
+    model = build(config, tokenizers)
+    (plain,) = align_pairs(model, tokenizers, PAIRS[:1], choose_attention(config))
+    (shifted,) = align_pairs(model, tokenizers, PAIRS[:1], choose_attention(config, shift=1))
+    np.testing.assert_array_equal(shifted.weights[:-1], plain.weights[1:])
+    np.testing.assert_array_equal(shifted.weights[-1], plain.weights[-1])  # nothing reads the end
+    assert shifted.choice.endswith("shifted" if config is RECURRENT else "Garg et al. 2019)")
+    assert "shifted" in shifted.choice
+    assert "shifted" not in plain.choice
+
+
+def test_another_shift_is_refused():
+    with pytest.raises(UsageError, match=r"the shift is 2: a row belongs to the piece emitted \(0\) or"):
+        choose_attention(RECURRENT, shift=2)
+
+
+def test_maps_hold_every_layer_and_head_and_the_probability_of_each_piece(tokenizers):
+    model = build(TRANSFORMER, tokenizers)
+    (maps,) = read_maps(model, tokenizers, PAIRS[:1])
+    size = len(maps.tgt_tokens)
+    assert maps.weights.shape == (3, 2, size, len(maps.src_tokens))
+    src, tgt = (torch.tensor([[*tokenizers.src.encode(text), 2]]) for text in PAIRS[0])
+    tgt_in = torch.cat([torch.tensor([[1]]), tgt[:, :-1]], dim=1)
+    with torch.inference_mode():
+        log_probs = model(src, torch.ones_like(src, dtype=torch.bool), tgt_in).log_softmax(dim=-1)
+    np.testing.assert_allclose(maps.log_probs, log_probs[0, range(size), tgt[0]], atol=1e-5)
 
 
 def test_blank_pairs_have_no_tokens_and_keep_their_place(tokenizers):

@@ -126,7 +126,7 @@ def rows_changed_by(model, position):
     src, src_mask, tgt_in = small_batch()
     changed = tgt_in.clone()
     changed[:, position] = changed[:, position] % (VOCABULARY - 1) + 1
-    difference = model.align(src, src_mask, changed) - model.align(src, src_mask, tgt_in)
+    difference = model.align(src, src_mask, changed)[0] - model.align(src, src_mask, tgt_in)[0]
     return (difference.abs().amax(dim=(0, 1, 2, 4)) > 1e-6).tolist()
 
 
@@ -153,9 +153,9 @@ def test_otherwise_row_t_was_asked_with_token_t(decoder, coverage):
 def test_the_weights_of_a_prefix_are_the_first_rows_of_the_whole(decoder):
     model = small_model("gru", decoder)
     src, src_mask, tgt_in = small_batch()
-    weights = model.align(src, src_mask, tgt_in)
+    weights = model.align(src, src_mask, tgt_in)[0]
     for t in range(1, 4):
-        torch.testing.assert_close(model.align(src, src_mask, tgt_in[:, :t]), weights[..., :t, :])
+        torch.testing.assert_close(model.align(src, src_mask, tgt_in[:, :t])[0], weights[..., :t, :])
 
 
 # State.
@@ -373,7 +373,7 @@ def test_a_stepping_decoder_is_its_papers_equations(decoder_type, by_hand, heads
 def test_coverage_is_the_sum_of_the_weights_so_far(heads):
     model = small_model("gru", "input-lstm-2", heads=heads, coverage=True)
     src, src_mask, tgt_in = small_batch()
-    weights = model.align(src, src_mask, tgt_in)[:, 0]  # (B, N, T, S)
+    weights = model.align(src, src_mask, tgt_in)[0][:, 0]  # (B, N, T, S)
     state = model.start(src, src_mask)
     for t in range(4):
         torch.testing.assert_close(state.coverage, weights[:, :, :t].sum(dim=2))
@@ -383,9 +383,9 @@ def test_coverage_is_the_sum_of_the_weights_so_far(heads):
 def test_coverage_changes_the_weights_from_the_second_row_on():
     model = small_model("gru", "input-gru-1", coverage=True)
     src, src_mask, tgt_in = small_batch()
-    covered = model.align(src, src_mask, tgt_in)
+    covered = model.align(src, src_mask, tgt_in)[0]
     nn.init.zeros_(model.decoder.attention.project_coverage)
-    plain = model.align(src, src_mask, tgt_in)
+    plain = model.align(src, src_mask, tgt_in)[0]
     torch.testing.assert_close(covered[..., 0, :], plain[..., 0, :])
     assert not torch.allclose(covered[..., 1:, :], plain[..., 1:, :])
 

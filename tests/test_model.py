@@ -101,7 +101,7 @@ def test_probabilities_sum_to_one(encoder, decoder):
 def test_weights_are_shares_of_the_tokens(encoder, decoder):
     model = small_model(encoder, decoder, heads=2)
     src, src_mask, tgt_in = small_batch((5, 3))
-    weights = model.align(src, src_mask, tgt_in)
+    weights = model.align(src, src_mask, tgt_in)[0]
     layers = DECODERS[decoder].layers if DECODERS[decoder].type == "transformer" else 1
     assert weights.shape == (2, layers, 2, 4, 5)
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, layers, 2, 4))
@@ -115,11 +115,13 @@ def test_weights_are_shares_of_the_tokens(encoder, decoder):
 def test_a_sentence_alone_is_what_it_is_in_a_batch(encoder, decoder):
     model = small_model(encoder, decoder, heads=2)
     src, src_mask, tgt_in = small_batch((3, 6, 1))
-    logits, weights = model(src, src_mask, tgt_in), model.align(src, src_mask, tgt_in)
+    logits, weights = model(src, src_mask, tgt_in), model.align(src, src_mask, tgt_in)[0]
     for row, length in enumerate((3, 6, 1)):
         alone = src[row : row + 1, :length], src_mask[row : row + 1, :length], tgt_in[row : row + 1]
         torch.testing.assert_close(model(*alone)[0], logits[row], atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(model.align(*alone)[0], weights[row, ..., :length], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            model.align(*alone)[0][0], weights[row, ..., :length], atol=1e-5, rtol=1e-4
+        )
 
 
 @pytest.mark.parametrize(("encoder", "decoder"), PAIRS)
@@ -127,7 +129,7 @@ def test_a_sentence_alone_is_what_it_is_in_a_batch(encoder, decoder):
 def test_without_the_end_of_sentence_the_weights_are_shares_of_the_words(encoder, decoder):
     model = small_model(encoder, decoder, heads=2, end_of_sentence=False)
     src, src_mask, tgt_in = small_batch((5, 3))
-    weights = model.align(src, src_mask, tgt_in)
+    weights = model.align(src, src_mask, tgt_in)[0]
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(weights.shape[:-1]))
     for row, length in enumerate((5, 3)):
         assert (weights[row, ..., length - 1 :] == 0).all()
@@ -139,7 +141,7 @@ def test_without_the_end_of_sentence_the_weights_are_shares_of_the_words(encoder
 def test_without_the_end_of_sentence_an_empty_source_has_nothing_to_attend_to(decoder, score):
     model = small_model("gru", decoder, score=score, end_of_sentence=False)
     src, src_mask, tgt_in = small_batch((3, 1))
-    assert (model.align(src, src_mask, tgt_in)[1] == 0).all()
+    assert (model.align(src, src_mask, tgt_in)[0][1] == 0).all()
     logits = model(src, src_mask, tgt_in)
     assert logits.isfinite().all()
     logits.square().sum().backward()

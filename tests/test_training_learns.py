@@ -89,7 +89,7 @@ def test_a_model_learns_and_its_alignment_is_a_diagonal(model, step, steps, rate
     for src, tgt in pairs:
         src_ids, tgt_ids = tokenizers.src.encode(src), tokenizers.tgt.encode(tgt)
         ids, mask = pad([[*src_ids, EOS_ID]])
-        weights = trained.align(ids, mask, pad([[BOS_ID, *tgt_ids]])[0])[0, -1, 0]
+        weights = trained.align(ids, mask, pad([[BOS_ID, *tgt_ids]])[0])[0][0, -1, 0]
         diagonal = list(range(len(src_ids)))[::step]
         assert len(tgt_ids) == len(diagonal)
         looked_right += sum(int(row.argmax()) == n for row, n in zip(weights[:-1], diagonal, strict=True))

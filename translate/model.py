@@ -101,14 +101,14 @@ class Seq2Seq(nn.Module):
 
     def align(
         self, src: Int[Tensor, "B S"], src_mask: Bool[Tensor, "B S"], tgt_in: Int[Tensor, "B T"]
-    ) -> Float[Tensor, "B L N T S"]:
-        """Attention weights of the teacher-forced pair: row t belongs to the piece after tgt_in[:, t].
+    ) -> tuple[Float[Tensor, "B L N T S"], Float[Tensor, "B T V"]]:
+        """Attention weights and logits of the teacher-forced pair: row t is of the piece after tgt_in[:, t].
 
         L is 1 for a recurrent decoder, which has one attention.
         """
         embedded = self.tgt_embedding(tgt_in) * self.scale
-        _, weights = self.decoder(embedded, self.start(src, src_mask))
-        return weights  # type: ignore[no-any-return]
+        features, weights = self.decoder(embedded, self.start(src, src_mask))
+        return weights, self.output(features)
 
 
 def build_model(config: ModelConfig, src_vocab_size: int, tgt_vocab_size: int, *, joint: bool) -> Seq2Seq:

@@ -1,9 +1,9 @@
 """From a sentence pair to its attention weights, in one teacher-forced pass.
 
 Search keeps no weights. Any pair, the model's own translation or one that the user brings, is read again as
-in
-training: row t of the weights is what the decoder attended to when it was about to emit target piece t. The
-last row and column belong to the end of sentence; they are never cropped.
+in training: the maps have a row for each target piece, of what the decoder attended to when it was about to
+emit it. A reading then says which map is taken, and which of its rows belongs to which piece. The last row
+and column belong to the end of sentence; they are never cropped.
 """
 
 import logging
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 
 from translate.config import ModelConfig
@@ -45,22 +46,42 @@ class Alignment(NamedTuple):
     level: str = "subword pieces"  # what a token is, for people
 
 
+class Maps(NamedTuple):
+    """Everything that a decoder attended to in a pair; without tokens as `Alignment`."""
+
+    src: str
+    tgt: str
+    src_tokens: tuple[str, ...]  # pieces; the last one is END
+    tgt_tokens: tuple[str, ...]
+    src_spans: tuple[Span, ...]
+    tgt_spans: tuple[Span, ...]
+    weights: Float[np.ndarray, "L N T S"]  # of each layer and head, when piece t was about to be emitted
+    log_probs: Float[np.ndarray, " T"]  # of each target piece, given the source and the pieces before it
+
+
 class Reading(NamedTuple):
-    """Which of a model's attentions is read."""
+    """Which of a model's attentions is read, and how."""
 
     layer: int  # from 0
     head: int | None  # from 0; None is the mean of all
+    shift: int  # 0: a piece's row is that of the step that emits it; 1: of the step that has read it
     words: str  # the choice in words, for the plot
 
 
-def choose_attention(config: ModelConfig, layer: int | None = None, head: int | None = None) -> Reading:
+def choose_attention(
+    config: ModelConfig, layer: int | None = None, head: int | None = None, shift: int = 0
+) -> Reading:
     """Choose a layer and a head, both counted from 1 as people do, and say it in words.
 
     Without a layer, a transformer is read at the last but one (best in Garg et al. 2019);
     without a head, the mean of all is taken.
 
+    Args:
+        shift: 1 reads what the decoder attended to when the piece was its input, and so known to the query
+            (Chen et al. 2020, SHIFT-ATT), instead of when the piece was about to be emitted.
+
     Raises:
-        UsageError: The model has no such layer or head.
+        UsageError: The model has no such layer or head, or the shift is neither 0 nor 1.
     """
     layers = config.decoder.layers if config.decoder.type == "transformer" else 1
     heads = config.attention.heads
@@ -70,6 +91,8 @@ def choose_attention(config: ModelConfig, layer: int | None = None, head: int | 
         )
     if head is not None and not 1 <= head <= heads:
         raise UsageError(f"there is no head {head} to read: the attention has {_count(heads, 'head')}")
+    if shift not in (0, 1):
+        raise UsageError(f"the shift is {shift}: a row belongs to the piece emitted (0) or just read (1)")
     chosen = max(layers - 1, 1) if layer is None else layer
     words = [f"{config.attention.score.replace('_', ' ')} attention"]
     if config.attention.normalizer != "softmax":
@@ -78,10 +101,12 @@ def choose_attention(config: ModelConfig, layer: int | None = None, head: int | 
         words.append(f"layer {chosen} of {layers}")
     if heads > 1:
         words.append(f"mean of {heads} heads" if head is None else f"head {head} of {heads}")
+    if shift:
+        words.append("shifted")
     text = ", ".join(words)
     if layers > 1 and layer is None:
         text += " (default: the last layer but one, Garg et al. 2019)"
-    return Reading(chosen - 1, None if head is None else head - 1, text)
+    return Reading(chosen - 1, None if head is None else head - 1, shift, text)
 
 
 def align_pairs(
@@ -92,7 +117,19 @@ def align_pairs(
     *,
     batch_tokens: int = 4096,
 ) -> list[Alignment]:
-    """Align pairs of (source, target) texts, piece by piece, in one teacher-forced pass each.
+    """Align pairs of (source, target) texts, piece by piece: `read_maps`, then `read`."""
+    maps = read_maps(model, tokenizers, pairs, batch_tokens=batch_tokens)
+    return [read(pair, reading) for pair in maps]
+
+
+def read_maps(
+    model: Seq2Seq,
+    tokenizers: Tokenizers,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    batch_tokens: int = 4096,
+) -> list[Maps]:
+    """Return what the decoder attends to in pairs of (source, target) texts, in one teacher-forced pass each.
 
     The model must be in eval mode. A pair is left without tokens if one of its texts is blank, or if one has
     more than MAX_PIECES pieces, which is logged.
@@ -108,14 +145,29 @@ def align_pairs(
             strict=True,
         )
     ]
-    results = [_blank(src, tgt, reading) for src, tgt in pairs]
+    nothing = np.zeros((1, 1, 0, 0), dtype=np.float32), np.zeros(0, dtype=np.float32)
+    results = [Maps(src, tgt, (), (), (), (), *nothing) for src, tgt in pairs]
     kept = [index for index, pair in enumerate(pairs) if _is_alignable(pair, ids[index])]
     lengths = [max(map(len, ids[index])) for index in kept]
     for group in group_by_tokens(lengths, batch_tokens):
         rows = [kept[position] for position in group]
-        for row, weights in zip(rows, _read(model, [ids[row] for row in rows], reading), strict=True):
-            results[row] = _alignment(tokenizers, pairs[row], ids[row], weights, reading)
+        for row, found in zip(rows, _run(model, [ids[row] for row in rows]), strict=True):
+            results[row] = _maps(tokenizers, pairs[row], ids[row], *found)
     return results
+
+
+def read(maps: Maps, reading: Reading) -> Alignment:
+    """Take one map, or the mean of a layer's, and give each target piece its row.
+
+    The end of sentence is never read by a decoder, so its row is always that of the step that emits it.
+    """
+    weights = maps.weights[0, 0]
+    if maps.src_tokens:
+        layer = maps.weights[reading.layer]
+        weights = layer.mean(axis=0) if reading.head is None else layer[reading.head]
+    if reading.shift:
+        weights = np.concatenate([weights[1:], weights[-1:]])
+    return Alignment(*maps[:6], weights, reading.words)
 
 
 def end_mass(alignment: Alignment) -> float | None:
@@ -141,29 +193,33 @@ def _is_alignable(pair: tuple[str, str], ids: tuple[list[int], list[int]]) -> bo
 
 
 @torch.inference_mode()
-def _read(
-    model: Seq2Seq, ids: Sequence[tuple[list[int], list[int]]], reading: Reading
-) -> list[Float[np.ndarray, "_ _"]]:
-    """Return the chosen weights of each pair of ids, without padding."""
+def _run(
+    model: Seq2Seq, ids: Sequence[tuple[list[int], list[int]]]
+) -> list[tuple[Float[np.ndarray, "L N _ _"], Float[np.ndarray, " _"]]]:
+    """Return all weights of each pair of ids, and its target's log-probabilities, without padding."""
     src, src_mask = pad([src for src, _ in ids])
     tgt_in, _ = pad([[BOS_ID, *tgt[:-1]] for _, tgt in ids])
+    tgt_out, _ = pad([tgt for _, tgt in ids])
     device = model.device
-    weights = model.align(src.to(device), src_mask.to(device), tgt_in.to(device))[:, reading.layer]
-    chosen = weights.mean(dim=1) if reading.head is None else weights[:, reading.head]
-    cells = chosen.float().cpu().numpy()
+    weights, logits = model.align(src.to(device), src_mask.to(device), tgt_in.to(device))
+    log_probs = -F.cross_entropy(logits.float().transpose(1, 2), tgt_out.to(device), reduction="none")
+    maps, scores = weights.float().cpu().numpy(), log_probs.cpu().numpy()
     # Copies: a slice would keep the weights of the whole batch alive.
-    return [cells[row, : len(tgt), : len(src)].copy() for row, (src, tgt) in enumerate(ids)]
+    return [
+        (maps[row, :, :, : len(tgt), : len(src)].copy(), scores[row, : len(tgt)].copy())
+        for row, (src, tgt) in enumerate(ids)
+    ]
 
 
-def _alignment(
+def _maps(
     tokenizers: Tokenizers,
     pair: tuple[str, str],
     ids: tuple[list[int], list[int]],
-    weights: Float[np.ndarray, "T S"],
-    reading: Reading,
-) -> Alignment:
+    weights: Float[np.ndarray, "L N T S"],
+    log_probs: Float[np.ndarray, " T"],
+) -> Maps:
     src, tgt = pair
-    return Alignment(
+    return Maps(
         src,
         tgt,
         (*tokenizers.src.pieces(ids[0][:-1]), END),
@@ -171,16 +227,12 @@ def _alignment(
         _spans(tokenizers.src, src),
         _spans(tokenizers.tgt, tgt),
         weights,
-        reading.words,
+        log_probs,
     )
 
 
 def _spans(tokenizer: Tokenizer, text: str) -> tuple[Span, ...]:
     return (*tokenizer.offsets(text), (len(text), len(text)))
-
-
-def _blank(src: str, tgt: str, reading: Reading) -> Alignment:
-    return Alignment(src, tgt, (), (), (), (), np.zeros((0, 0), dtype=np.float32), reading.words)
 
 
 def _count(number: int, noun: str) -> str:
