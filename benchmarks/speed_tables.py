@@ -15,6 +15,7 @@ from quality_table import ROOT, insert_table
 
 RESULTS = ROOT / "benchmarks" / "results"
 TRAINING, TRANSLATING = RESULTS / "train_speed.json", RESULTS / "translate_speed.json"
+CORES = RESULTS / "train_cores.json"
 STARTING = RESULTS / "start.json"
 BUDGETS = RESULTS / "budget.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -86,13 +87,15 @@ def _translation_table(rows: list[Row]) -> list[str]:
     beams = sorted({beam for _, beam in columns})
     header = ["", "precision", *(f"{_search(beam)}, batch {batch}" for batch, beam in columns)]
     header += [f"BLEU, {_search(beam)}" for beam in beams] + ["first line, s", "memory, GB"]
-    kinds = ("config", "system", "engine", "precision", "malloc")
+    kinds = ("config", "system", "engine", "precision", "malloc", "batches")
     groups: dict[tuple[str, ...], dict[tuple[int, int], Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row[kind] for kind in kinds), {})[row["batch"], row["beam"]] = row
     table = []
-    for (config, system, engine, precision, _), those in groups.items():
-        ours = groups.get((config, "seq2see", engine, precision, "own"), {}) if system != "seq2see" else {}
+    for (config, system, engine, precision, _, _), those in groups.items():
+        ours = (
+            groups.get((config, "seq2see", engine, precision, "own", ""), {}) if system != "seq2see" else {}
+        )
         first = next(iter(those.values()))
         measurements = [each for row in those.values() for each in row["measurements"]]
         table.append(
@@ -209,6 +212,7 @@ def starting_table(results: Results) -> str:
 PARTS = (
     (TRAINING, training_tables, ("<!-- training speed: begin -->", "<!-- training speed: end -->")),
     (BUDGETS, budget_tables, ("<!-- budgets: begin -->", "<!-- budgets: end -->")),
+    (CORES, training_tables, ("<!-- cores: begin -->", "<!-- cores: end -->")),
     (
         TRANSLATING,
         translation_tables,

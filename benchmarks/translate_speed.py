@@ -41,6 +41,7 @@ SYSTEMS = ("seq2see", "joeynmt", "huggingface", "ctranslate2")
 LENGTH_PENALTY = 1.0
 BATCHES, BEAMS = (64, 1), (1, 5)
 PRECISIONS = ("float32", "int8")  # of exports
+ALIKE, AS_THEY_COME = "", "of lines as they come"  # what a batch holds; alike: lines of like lengths
 TEACHING_STEPS = 300  # of 64 pairs, after which JoeyNMT's model is half a BLEU behind ours
 
 # One line in so many is translated where all of the test set would take long; the rows that are compared may
@@ -60,24 +61,29 @@ def list_rows(model: str, job: Job, mallocs: Sequence[str]) -> list[Row]:
         job: of the run.
         mallocs: stock, tuned or both, for the peers that use torch.
     """
-    kinds = [("seq2see", "torch", "float32", "own")]
+    kinds = [("seq2see", "torch", "float32", "own", ALIKE)]
     if model != "other":
-        kinds += [("joeynmt", "torch", "float32", malloc) for malloc in mallocs]
+        kinds += [("joeynmt", "torch", "float32", malloc, ALIKE) for malloc in mallocs]
+    if model == "recurrent":  # as JoeyNMT's own commands do it
+        kinds += [("joeynmt", "torch", "float32", malloc, AS_THEY_COME) for malloc in mallocs]
     if model == "transformer":
-        kinds += [("huggingface", "torch", "float32", malloc) for malloc in mallocs]
+        kinds += [("huggingface", "torch", "float32", malloc, ALIKE) for malloc in mallocs]
     for precision in PRECISIONS if job["exports"] else ():
-        kinds.append(("seq2see", "ctranslate2", precision, "own"))
+        kinds.append(("seq2see", "ctranslate2", precision, "own", ALIKE))
         if model == "transformer":
-            kinds.append(("ctranslate2", "ctranslate2", precision, "stock"))
+            kinds.append(("ctranslate2", "ctranslate2", precision, "stock", ALIKE))
     rows = []
     for batch in BATCHES:
         for beam in BEAMS:
-            for system, engine, precision, malloc in kinds:
+            for system, engine, precision, malloc, batches in kinds:
+                if batch == 1 and batches == AS_THEY_COME:
+                    continue
                 slow = (model, system) == ("transformer", "joeynmt")
                 rows.append(
                     {
                         **{"model": model, "config": job["config"], "system": system, "engine": engine},
                         **{"precision": precision, "malloc": malloc, "beam": beam, "batch": batch},
+                        "batches": batches,
                         "one_in": (ONE_IN_SLOW if slow else ONE_IN)[batch],
                     }
                 )

@@ -86,8 +86,8 @@ def translated(system, beam, batch, seconds, bleu, one_in=1):
     }
     kind = {"model": "transformer", "config": "multi30k_transformer", "system": system, "engine": "torch"}
     return {
-        **{**kind, "precision": "float32", "malloc": "own", "beam": beam, "batch": batch, "one_in": one_in},
-        "measurements": [measurement],
+        **{**kind, "precision": "float32", "malloc": "own", "batches": "", "beam": beam, "batch": batch},
+        **{"one_in": one_in, "measurements": [measurement]},
     }
 
 

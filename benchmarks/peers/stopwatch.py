@@ -37,11 +37,16 @@ def time_translating(job: Job, translate: Translate) -> dict[str, Any]:
 
 
 def in_batches(job: Job, translate: Translate) -> Translate:
-    """A function that translates so many lines of like numbers of pieces at a time; they keep their order."""
+    """A function that translates so many lines at a time; the translations come in the order of the lines.
+
+    Unless the job says of which lines a batch is, they are of like numbers of pieces.
+    """
     batch, pieces = job["batch"], dict(zip(_read(job), job["lengths"], strict=True))
 
     def translate_all(lines: list[str]) -> list[str]:
-        order = sorted(range(len(lines)), key=lambda number: pieces[lines[number]])
+        order = list(range(len(lines)))
+        if not job["batches"]:
+            order.sort(key=lambda number: pieces[lines[number]])
         translations = [""] * len(lines)
         for start in range(0, len(order), batch):
             numbers = order[start : start + batch]
