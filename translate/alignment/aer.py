@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from translate.alignment import Link
 from translate.errors import InputError
 from translate.text_files import read_lines
 
-Link = tuple[int, int]
 _LINK = re.compile(r"([0-9]+)([-p?])([0-9]+)")
 
 

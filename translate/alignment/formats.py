@@ -3,9 +3,8 @@
 import json
 from collections.abc import Sequence
 
+from translate.alignment import Link
 from translate.alignment.extract import Alignment, end_mass
-
-Link = tuple[int, int]
 
 
 def pharaoh(links: Sequence[Link], *, one_based: bool = False) -> str:
