@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from translate.alignment.extract import END, Alignment
-from translate.alignment.symmetrize import average, check_same_tokens, reversed_links, symmetrize
+from translate.alignment.symmetrize import average, check_same_tokens, combine, reversed_links, symmetrize
 from translate.alignment.words import links
 from translate.errors import InputError
 
@@ -159,11 +159,11 @@ def test_the_mean_is_a_matrix_that_links_are_taken_from():
 
 def test_pieces_of_two_tokenizers_that_differ_are_refused():
     other = BACKWARD._replace(tgt_spans=((0, 2), (2, 3), (3, 3)))
-    for combine in (average, check_same_tokens):
+    for function in (average, check_same_tokens):
         with pytest.raises(
             InputError, match=r"two directions cut 'a b' into different pieces: .*--level token"
         ):
-            combine(FORWARD, other)
+            function(FORWARD, other)
 
 
 @pytest.mark.parametrize("blank", ["forward", "backward"])
@@ -177,3 +177,29 @@ def test_a_pair_that_one_direction_could_not_read_has_no_tokens(blank):
     assert mean.src_tokens == mean.tgt_spans == ()
     assert mean.weights.shape == (0, 0)
     assert mean.src == "a b"
+
+
+def test_links_of_two_directions_are_combined_at_every_extraction():
+    # Forward argmax: a-x, a-y; backward: a-x, b-y. Source a and target y have a link in the intersection.
+    found = combine(FORWARD, BACKWARD, "grow-diag")
+    assert found.links == [(0, 0), (0, 1), (1, 1)]
+    assert found.alignment.choice == "additive attention; links of two directions (grow-diag)"
+    assert found.backward is BACKWARD
+    np.testing.assert_array_equal(found.alignment.weights, FORWARD.weights)
+    assert combine(FORWARD, BACKWARD, "intersection").links == [(0, 0)]
+    assert combine(FORWARD, BACKWARD, "intersection", 0.4).links == [(0, 0), (1, 1)]
+    assert combine(FORWARD, BACKWARD, "union", 0.7, "argmax").links == [(0, 0), (1, 1)]
+    assert combine(FORWARD, BACKWARD, "intersection", extract="one-to-one").links == [(0, 0), (1, 1)]
+    mean = combine(FORWARD, BACKWARD, "average", 0.65)
+    assert mean.links == [(0, 0)]
+    np.testing.assert_array_equal(mean.alignment.weights, average(FORWARD, BACKWARD).weights)
+
+
+def test_combining_with_a_pair_that_was_not_read_gives_no_tokens_either_way():
+    nothing = {"src_tokens": (), "tgt_tokens": (), "src_spans": (), "tgt_spans": ()}
+    blank = BACKWARD._replace(weights=np.zeros((0, 0), dtype=np.float32), **nothing)
+    for found in (combine(FORWARD, blank, "union"), combine(blank, FORWARD, "union")):
+        assert found.links == []
+        assert found.alignment.src_tokens == found.backward.src_tokens == ()
+        assert found.alignment.weights.size == found.backward.weights.size == 0
+        assert found.alignment.log_probs.size == 0

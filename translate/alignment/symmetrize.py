@@ -14,12 +14,49 @@ import numpy as np
 
 from translate.alignment import Link
 from translate.alignment.extract import Alignment
+from translate.alignment.words import Extraction, Linked, links
 from translate.errors import InputError
 
 Heuristic = Literal["intersection", "union", "grow-diag", "grow-diag-final", "grow-diag-final-and"]
+Symmetrization = Heuristic | Literal["average"]
 
 # (target, source), in the order of Moses: what is beside comes before what is diagonal.
 _NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+
+
+def combine(
+    forward: Alignment,
+    backward: Alignment,
+    symmetrization: Symmetrization,
+    threshold: float | None = None,
+    extract: Extraction | None = None,
+) -> Linked:
+    """Return the forward alignment with the links of both directions, or their mean with its links.
+
+    A pair that one direction could not read has no tokens in the other, either.
+
+    Args:
+        forward: At the level of the links.
+        backward: Of the swapped pair, at the same level.
+        symmetrization: A heuristic for the links of each, or average: of the weights, before links are taken.
+        threshold: As `links` takes it, and `extract` likewise.
+
+    Raises:
+        InputError: The directions have different tokens.
+    """
+    check_same_tokens(forward, backward)
+    if not forward.src_tokens or not backward.src_tokens:
+        return Linked(without_tokens(forward), [], without_tokens(backward))
+    if symmetrization == "average":
+        mean = average(forward, backward)
+        return Linked(mean, links(mean, threshold, extract), backward)
+    found = symmetrize(
+        links(forward, threshold, extract),
+        reversed_links(links(backward, threshold, extract)),
+        symmetrization,
+    )
+    choice = f"{forward.choice}; links of two directions ({symmetrization})"
+    return Linked(forward._replace(choice=choice), found, backward)
 
 
 def symmetrize(forward: Iterable[Link], backward: Iterable[Link], heuristic: Heuristic) -> list[Link]:

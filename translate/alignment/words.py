@@ -8,7 +8,7 @@ end-of-sentence row and column stay as they are.
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -26,6 +26,14 @@ _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u0f00-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
+
+
+class Linked(NamedTuple):
+    """An aligned pair and its links."""
+
+    alignment: Alignment
+    links: list[Link]
+    backward: Alignment | None = None  # of the swapped pair, if there was a second direction
 
 
 def at_level(alignment: Alignment, level: Level) -> Alignment:
@@ -120,7 +128,9 @@ def _owners(words: Sequence[Span], pieces: Sequence[Span]) -> Int[np.ndarray, " 
 
 def _membership(owners: Int[np.ndarray, " P"], count: int) -> Float[np.ndarray, "W P+1"]:
     """Return 1 where a piece belongs to a word, and 0 elsewhere; the end of sentence is a word of its own."""
-    return (np.arange(count + 1)[:, None] == np.append(owners, count)).astype(np.float32)
+    members = np.zeros((count + 1, len(owners) + 1), dtype=np.float32)
+    members[np.append(owners, count), np.arange(len(owners) + 1)] = 1
+    return members
 
 
 def _average_rows(
@@ -132,7 +142,7 @@ def _average_rows(
     with a space in it), so it has that piece's row.
     """
     pieces = members.sum(axis=1, keepdims=True)
-    words = members @ weights / np.maximum(pieces, 1)
+    words: Float[np.ndarray, "T S"] = members @ weights / np.maximum(pieces, 1)
     empty = np.flatnonzero(pieces == 0)
     words[empty] = weights[np.maximum(np.searchsorted(owners, empty, side="right") - 1, 0)]
     return words
