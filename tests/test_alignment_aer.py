@@ -133,6 +133,7 @@ def test_two_systems_that_differ_are_told_apart_and_a_system_from_itself_is_not(
     assert found.p_value == pytest.approx(1 / 1001)
     same = compare(one, one)
     assert same == (0, 0, 0, 1)
+    assert compare(one[:0], other[:0]) == (0, 0, 0, 1)
 
 
 def test_the_sign_of_a_comparison_follows_its_order_and_the_seed_its_draws():

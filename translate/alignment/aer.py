@@ -163,6 +163,8 @@ def compare(
     """
     random = np.random.default_rng(seed)
     pairs = len(one)
+    if not pairs:
+        return Comparison(0.0, 0.0, 0.0, 1.0)
     differences = np.empty(samples)
     for sample in range(samples):
         times = np.bincount(random.integers(pairs, size=pairs), minlength=pairs)

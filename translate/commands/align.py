@@ -152,7 +152,7 @@ def run(options: Namespace) -> None:
 
 
 def _open(options: Namespace) -> tuple[Direction, Direction | None]:
-    """Open the model, and the one of --reverse; what does not fit them is refused before torch is loaded."""
+    """Open the model, and the one of --reverse; options that fit neither are refused before."""
     from translate.alignment.extract import choose_attention
     from translate.run_directory import RunDirectory
 
