@@ -1,8 +1,10 @@
+import dataclasses
 import io
 import json
 import re
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from translate.cli import main
 from translate.config import (
     AttentionConfig,
     Config,
+    DataConfig,
     DecoderConfig,
     EncoderConfig,
     ModelConfig,
@@ -30,12 +33,13 @@ SOURCES = ["ein Hund läuft", "", "die Katze schläft"]
 TARGETS = ["a dog runs", "nothing", "the cat sleeps"]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def make_run(path, seed=1, data=DataConfig(), symbols=()):  # noqa: B008 (frozen)
     """A run directory with a model that was never trained."""
-    torch.manual_seed(1)
-    tokenizer = Tokenizer.train([*SOURCES, *TARGETS] * 4, TokenizerConfig(vocab_size=300))
-    config = Config(model=MODEL, search=SearchConfig(beam_size=1, max_length_ratio=1.0, max_length_offset=2))
+    torch.manual_seed(seed)
+    settings = TokenizerConfig(vocab_size=300, user_defined_symbols=symbols)
+    tokenizer = Tokenizer.train([*SOURCES, *TARGETS] * 4, settings)
+    search = SearchConfig(beam_size=1, max_length_ratio=1.0, max_length_offset=2)
+    config = Config(data=data, model=MODEL, search=search)
 
     def prepare(directory):
         tokenizers = Tokenizers(tokenizer, tokenizer)
@@ -43,7 +47,17 @@ def run(tmp_path_factory):
         directory.save_tokenizers(tokenizers)
         directory.save_weights(directory.build_model(tokenizers), tokenizers)
 
-    return str(RunDirectory.create(tmp_path_factory.mktemp("runs") / "tiny", prepare).path)
+    return str(RunDirectory.create(path, prepare).path)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "tiny", data=DataConfig(tgt_lang="en"))
+
+
+@pytest.fixture(scope="module")
+def reverse(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "reverse", seed=2, data=DataConfig(tgt_lang="de"))
 
 
 @pytest.fixture
@@ -199,7 +213,235 @@ def test_gold_links_give_an_error_rate_on_standard_output(run, texts, capsys):
     assert len((texts / "links").read_text().split()) == 18
 
 
+PARALLEL = ("--src", "src", "--tgt", "tgt")
+
+
+@pytest.mark.usefixtures("texts")
+def test_the_shifted_reading_takes_the_next_row(run, capsys):
+    weights = []
+    for flags in ((), ("--shifted",)):
+        align(run, *PARALLEL, "--limit", 1, "--format", "json", "--level", "subword", *flags)
+        record = json.loads(capsys.readouterr().out)
+        weights.append(record["weights"])
+        assert record["attention"].endswith("shifted") == bool(flags)
+    assert weights[1] == [*weights[0][1:], weights[0][-1]]
+
+
+@pytest.mark.usefixtures("texts")
+def test_json_has_the_log_probability_of_each_target_token(run, capsys):
+    scores = []
+    for level in ("word", "subword"):
+        align(run, *PARALLEL, "--limit", 1, "--format", "json", "--level", level)
+        record = json.loads(capsys.readouterr().out)
+        assert len(record["scores"]) == len(record["tgt_tokens"])
+        scores.append(record["scores"])
+    assert sum(scores[0]) == pytest.approx(sum(scores[1]), abs=1e-4)
+    assert max(scores[0]) < 0
+
+
+@pytest.mark.usefixtures("texts")
+def test_one_to_one_links_have_each_word_at_most_once(run, capsys):
+    align(run, *PARALLEL, "--extract", "one-to-one")
+    first, blank, third = capsys.readouterr().out.split("\n")[:3]
+    assert blank == ""
+    for line in (first, third):
+        assert sorted(link[0] for link in line.split()) == sorted(link[2] for link in line.split())
+        assert len(line.split()) == 3
+
+
+def direction(run, capsys, *arguments):
+    """The links of each pair, and its weights, with the source first."""
+    align(run, *arguments, "--format", "json")
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.usefixtures("texts")
+def test_two_directions_are_symmetrized(run, reverse, capsys):
+    threshold = ("--threshold", 0.26)
+    forward = direction(run, capsys, *PARALLEL, *threshold)
+    backward = direction(reverse, capsys, "--src", "tgt", "--tgt", "src", *threshold)
+    ours = [{tuple(link) for link in record["links"]} for record in forward]
+    theirs = [{tuple(link[::-1]) for link in record["links"]} for record in backward]
+    assert ours != theirs
+    both = (*PARALLEL, *threshold, "--reverse", reverse)
+    for name, combined in (("union", set.union), ("intersection", set.intersection)):
+        found = direction(run, capsys, *both, "--symmetrize", name)
+        assert [{tuple(link) for link in record["links"]} for record in found] == list(
+            map(combined, ours, theirs)
+        )
+        assert found[0]["weights"] == forward[0]["weights"]
+        assert found[0]["backward_weights"] == backward[0]["weights"]
+        assert found[0]["attention"].endswith(f"links of two directions ({name})")
+    assert direction(run, capsys, *both) == direction(run, capsys, *both, "--symmetrize", "grow-diag")
+
+
+@pytest.mark.usefixtures("texts")
+def test_two_directions_are_averaged(run, reverse, capsys):
+    forward = direction(run, capsys, *PARALLEL)
+    both = (*PARALLEL, "--reverse", reverse, "--symmetrize", "average")
+    found = direction(run, capsys, *both, "--threshold", 0.25)
+    for one, mean in zip(forward, found, strict=True):
+        if not one["weights"]:
+            assert mean["weights"] == mean["links"] == []
+            continue
+        words = (np.array(one["weights"]) + np.array(mean["backward_weights"]).T)[:-1, :-1] / 2
+        np.testing.assert_allclose(np.array(mean["weights"])[:-1, :-1], words, atol=2e-6)
+        assert mean["links"] == sorted([i, j] for j, i in np.argwhere(words >= 0.25).tolist())
+
+
+@pytest.mark.usefixtures("texts")
+def test_two_directions_are_compared_in_pieces_if_they_have_one_tokenizer(run, reverse, capsys, tmp_path):
+    both = (*PARALLEL, "--level", "subword", "--symmetrize", "union")
+    assert direction(run, capsys, *both, "--reverse", reverse)[0]["level"] == "subword pieces"
+    other = make_run(tmp_path / "other", symbols=("Hund",))
+    assert align(run, *both, "--reverse", other) == 3
+    assert "the tokenizers of the two directions cut" in capsys.readouterr().err
+    assert align(run, *PARALLEL, "--reverse", other) == 0
+
+
+def test_arrays_of_all_pairs_go_to_one_file(run, reverse, texts, capsys):
+    records = direction(run, capsys, *PARALLEL, "--reverse", reverse)
+    assert align(run, *PARALLEL, "--reverse", reverse, "--format", "npz", "--out", "all.npz") == 0
+    assert sorted(path.name for path in texts.iterdir()) == ["all.npz", "src", "tgt"]
+    with np.load(texts / "all.npz", allow_pickle=False) as arrays:
+        assert str(arrays["src"]).split("\n")[:-1] == SOURCES
+        for name in ("weights", "backward_weights"):
+            wanted = [cell for record in records for row in record[name] for cell in row]
+            np.testing.assert_allclose(arrays[name], wanted, atol=1e-5)
+        assert arrays["links"].tolist() == [link for record in records for link in record["links"]]
+
+
+def test_gold_of_the_shared_task_is_recognised(run, texts, capsys):
+    (texts / "gold").write_text("0001 1 1 S\n0001 2 3 P\n0003 3 3\n")
+    assert align(run, *PARALLEL, "--gold", "gold", "--threshold", 0.001) == 0
+    # All 18 links; 2 sure ones and one possible: AER = 1 - (2 + 3) / (18 + 2).
+    printed = capsys.readouterr().out
+    assert printed.startswith("AER 75.0%  precision 16.7%  recall 100.0%")
+    assert printed.endswith("(3 pairs, 18 links; gold: 2 sure, 1 possible)\n")
+
+
+@pytest.fixture
+def files(texts):
+    """Gold and the links of two systems, of which the first is always right and the second never."""
+    (texts / "gold").write_text("0-0 1-1\n" * 20)
+    (texts / "good").write_text("0-0 1-1\n" * 20)
+    (texts / "bad").write_text("0-1 1-0\n" * 20)
+    (texts / "bad_from_one").write_text("1-2 2-1\n" * 20)
+    (texts / "few").write_text("0-0\n")
+
+
+@pytest.mark.usefixtures("files")
+def test_links_of_a_file_are_scored_without_a_model(capsys):
+    assert align("--links", "bad", "--gold", "gold") == 0
+    line = (
+        "AER 100.0%  precision 0.0%  recall 0.0%  F1 0.0%  (20 pairs, 40 links; gold: 40 sure, 0 possible)\n"
+    )
+    assert capsys.readouterr().out == line
+    assert align("--links", "bad_from_one", "--gold", "gold", "--one-based") == 0
+    assert capsys.readouterr().out == line
+    assert align("--links", "bad", "--gold", "gold", "--limit", 3) == 0
+    assert "(3 pairs, 6 links; gold: 6 sure" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("files")
+def test_two_systems_are_compared(capsys):
+    assert align("--links", "good", "--gold", "gold", "--against", "bad") == 0
+    good, bad, difference = capsys.readouterr().out.splitlines()
+    assert good.startswith("good: AER 0.0%")
+    assert bad.startswith("bad: AER 100.0%")
+    assert difference == (
+        "difference in AER -100.0 points, 95% of resampled test sets -100.0 to -100.0, p = 0.001 "
+        "(paired bootstrap)"
+    )
+
+
+def test_a_model_is_compared_with_the_links_of_a_file(run, texts, capsys):
+    (texts / "gold").write_text("0-0\n\n1-1\n")
+    (texts / "other").write_text("0-0\n\n1-1\n")
+    assert align(run, *PARALLEL, "--gold", "gold", "--against", "other", "--threshold", 0.001) == 0
+    ours, other, difference = capsys.readouterr().out.splitlines()
+    assert ours.startswith(f"{run}: AER 80.0%")
+    assert other.startswith("other: AER 0.0%")
+    assert difference.startswith("difference in AER +80.0 points")
+
+
+LINKS_REFUSED = [
+    ([], 2, "needed, but not given: run (or --links and --gold"),
+    (["--links", "good"], 2, "--links are scored, which needs --gold"),
+    (["a", "--links", "good", "--gold", "gold"], 2, "--links are scored without a model: leave out a"),
+    *(
+        (
+            ["--links", "good", "--gold", "gold", flag, *value],
+            2,
+            f"--links are scored as they are: leave out {flag}",
+        )
+        for flag, *value in (
+            ("--src", "src"),
+            ("--tgt", "tgt"),
+            ("--out", "out"),
+            ("--level", "word"),
+            ("--layer", "1"),
+            ("--head", "1"),
+            ("--shifted",),
+            ("--reverse", "a"),
+            ("--symmetrize", "union"),
+            ("--extract", "argmax"),
+            ("--threshold", "0.1"),
+            ("--beam-size", "2"),
+            ("--format", "json"),
+        )
+    ),
+    (["--links", "few", "--gold", "gold"], 3, "few has links for 1 pairs, but gold has for 20"),
+    (
+        ["--links", "good", "--gold", "gold", "--against", "few"],
+        3,
+        "few has links for 1 pairs, but there are 20",
+    ),
+    (["--links", "good", "--gold", "gold", "--limit", "0"], 2, "--limit is 0: it must be at least 1"),
+]
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"), LINKS_REFUSED, ids=[message for *_, message in LINKS_REFUSED]
+)
+def test_scoring_links_of_a_file_refuses_what_does_not_belong(capsys, arguments, code, message):
+    assert align(*arguments) == code
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.out == ""
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_second_run_must_translate_the_other_way(run, tmp_path, capsys):
+    same = make_run(tmp_path / "same", data=DataConfig(tgt_lang="en-GB"))
+    assert align(run, *PARALLEL, "--reverse", same) == 2
+    assert f"but {run} and {same} both translate into en" in capsys.readouterr().err
+    one, two = (make_run(tmp_path / name, data=DataConfig(src="a.de", tgt="a.en")) for name in ("one", "two"))
+    assert align(one, *PARALLEL, "--reverse", two) == 2
+    assert "both learnt from a.de in the same direction" in capsys.readouterr().err
+    swapped = make_run(tmp_path / "swapped", data=DataConfig(src="a.en", tgt="a.de"))
+    assert align(one, *PARALLEL, "--reverse", swapped) == 0
+
+
+@pytest.mark.usefixtures("texts")
+def test_an_attention_that_only_the_second_run_lacks_is_refused_with_its_name(
+    run, tmp_path, capsys, monkeypatch
+):
+    single = dataclasses.replace(MODEL, attention=AttentionConfig(size=8))
+    monkeypatch.setattr(sys.modules[__name__], "MODEL", single)
+    other = make_run(tmp_path / "single")
+    assert align(run, *PARALLEL, "--reverse", other, "--head", 2) == 2
+    assert f"{other}: there is no head 2 to read: the attention has 1 head" in capsys.readouterr().err
+
+
 REFUSED = [
+    (["--src", "src", "--format", "npz"], 2, "--format npz needs --out: a file for the arrays"),
+    (["--src", "src", "--symmetrize", "union"], 2, "--symmetrize needs a second direction"),
+    (["--src", "src", "--extract", "threshold"], 2, "--extract threshold needs --threshold"),
+    (["--src", "src", "--against", "short"], 2, "--against compares error rates, which need --gold"),
+    (["--src", "src", "--reverse", "nowhere"], 3, "nowhere"),
+    (["--src", "src", "--symmetrize", "grow"], 2, "--symmetrize"),
     (["x", "--src", "src"], 2, "sentences are given, and --src too"),
     (["--src", "src", "--format", "png"], 2, "--format png needs --out"),
     (

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from translate.alignment import extract
-from translate.alignment.extract import END, align_pairs, choose_attention, end_mass, read_maps
+from translate.alignment.extract import END, align_pairs, choose_attention, end_mass, read, read_maps
 from translate.config import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig, TokenizerConfig
 from translate.errors import UsageError
 from translate.model import build_model
@@ -149,6 +149,10 @@ def test_maps_hold_every_layer_and_head_and_the_probability_of_each_piece(tokeni
     with torch.inference_mode():
         log_probs = model(src, torch.ones_like(src, dtype=torch.bool), tgt_in).log_softmax(dim=-1)
     np.testing.assert_allclose(maps.log_probs, log_probs[0, range(size), tgt[0]], atol=1e-5)
+    # They belong to the pieces, whichever row of attention is read for them.
+    for shift in (0, 1):
+        alignment = read(maps, choose_attention(TRANSFORMER, shift=shift))
+        np.testing.assert_array_equal(alignment.log_probs, maps.log_probs)
 
 
 def test_blank_pairs_have_no_tokens_and_keep_their_place(tokenizers):

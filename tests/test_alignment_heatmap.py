@@ -232,3 +232,13 @@ def test_fonts_without_serifs_and_for_chinese_are_preferred(only_own_fonts, tmp_
 def test_drawing_needs_no_pyplot():
     code = "import sys, translate.alignment.heatmap; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_plot_says_whether_rows_add_up(tmp_path):
+    one = make("a b", "x")
+    for alignment, words in (
+        (one, "every row adds up to 100%"),
+        (one._replace(weights=one.weights / 2), "rows need not add up to 100%"),
+    ):
+        save([draw(alignment, "name", FONTS)], tmp_path / "a.svg", FONTS)
+        assert any(words in text for text in svg_texts(tmp_path / "a.svg"))

@@ -5,6 +5,7 @@ import pytest
 
 from translate.alignment.extract import END, Alignment
 from translate.alignment.words import at_level, links
+from translate.errors import UsageError
 
 
 def pieces(src, tgt, src_spans, tgt_spans, weights):
@@ -139,3 +140,56 @@ def test_a_pair_without_tokens_has_no_words_and_no_links():
     blank = Alignment("", "x", (), (), (), (), np.zeros((0, 0), dtype=np.float32), "additive attention")
     assert at_level(blank, "word") is blank
     assert links(blank) == links(blank, threshold=0.1) == []
+
+
+def test_argmax_with_a_threshold_drops_the_links_below_it():
+    assert links(GARDEN, extract="argmax") == [(0, 0), (1, 1), (2, 2)]
+    assert links(GARDEN, 0.6, "argmax") == [(0, 0), (1, 1)]
+
+
+def test_one_to_one_links_have_the_greatest_sum_of_all():
+    weights = np.random.default_rng(3).dirichlet(np.ones(5), size=6)  # 5 target words, 4 source words
+    spans = [list(itertools.pairwise(range(count + 1))) for count in (4, 5)]
+    alignment = pieces("abcd", "vwxyz", *spans, weights)
+    found = links(alignment, extract="one-to-one")
+    best = max(
+        sum(weights[j, i] for i, j in enumerate(chosen)) for chosen in itertools.permutations(range(5), 4)
+    )
+    assert len({i for i, _ in found}) == len({j for _, j in found}) == len(found) == 4
+    assert sum(weights[j, i] for i, j in found) == pytest.approx(best, abs=1e-6)
+    least = sorted(weights[j, i] for i, j in found)[1]
+    assert links(alignment, float(least) - 1e-4, "one-to-one") == [
+        link for link in found if weights[link[1], link[0]] >= least
+    ]
+
+
+def test_one_to_one_may_give_a_word_its_second_choice_but_none_without_weight():
+    alignment = pieces(
+        "a b", "x y", [(0, 1), (1, 3)], [(0, 1), (1, 3)], [[0.9, 0.1, 0], [0.8, 0, 0.2], [0, 0, 1]]
+    )
+    assert links(alignment, extract="one-to-one") == [(0, 1), (1, 0)]
+    alone = alignment._replace(weights=np.array([[1, 0, 0], [0.8, 0, 0.2], [0, 0, 1]], dtype=np.float32))
+    assert links(alone, extract="one-to-one") == [(0, 0)]
+
+
+def test_links_by_threshold_need_one():
+    with pytest.raises(UsageError, match="links by threshold need a threshold"):
+        links(GARDEN, extract="threshold")
+
+
+def test_the_probability_of_a_word_is_that_of_its_pieces_together():
+    log_probs = np.log(np.array([0.5, 0.25, 0.5, 0.1], dtype=np.float32))
+    words = at_level(GARDEN._replace(log_probs=log_probs), "word")
+    np.testing.assert_allclose(words.log_probs, np.log([0.5, 0.125, 0.1]), atol=1e-6)
+
+
+def test_a_word_that_came_with_the_piece_of_another_is_certain_then():
+    alignment = pieces("x", "New York", [(0, 1)], [(0, 8)], [[0.9, 0.1], [0.2, 0.8]])
+    words = at_level(alignment._replace(log_probs=np.array([-2, -1], dtype=np.float32)), "word")
+    np.testing.assert_array_equal(words.log_probs, [-2, 0, -1])
+
+
+def test_every_way_to_take_links_takes_none_from_a_pair_without_tokens():
+    blank = Alignment("", "x", (), (), (), (), np.zeros((0, 0), dtype=np.float32), "additive attention")
+    for extract in ("argmax", "threshold", "one-to-one"):
+        assert links(blank, 0.1, extract) == []

@@ -43,7 +43,9 @@ DOORS = {
     "sacrebleu": ["evaluation"],
     "sacremoses": ["evaluation"],
     "safetensors": ["run_directory"],
+    "scipy": ["alignment.words"],
     "sentencepiece": ["tokenizer"],
+    "systran_align": ["alignment.statistical"],
     "yaml": ["config_files"],
 }
 
@@ -56,6 +58,7 @@ HEAVY = {
     "numpy",
     "pandas",
     "sacrebleu",
+    "scipy",
     "sentencepiece",
     "torch",
 }

@@ -14,11 +14,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from jaxtyping import Int
+
+from translate.alignment import Link
 from translate.errors import InputError
 from translate.text_files import read_lines
 
-Link = tuple[int, int]
 _LINK = re.compile(r"([0-9]+)([-p?])([0-9]+)")
+_NAACL = re.compile(r"([0-9]+)\s+([0-9]+)\s+([0-9]+)(?:\s+([SP]))?(?:\s+[0-9.eE+-]+)?")
 
 
 class Gold(NamedTuple):
@@ -40,31 +44,46 @@ class ErrorRate(NamedTuple):
     possible: int  # not counting the sure ones
 
 
-def read_gold(path: str | Path, *, one_based: bool = False) -> list[Gold]:
-    """Read gold links, one line a pair: `i-j` is sure, `ipj` and `i?j` are possible; i is the source word.
+def read_gold(path: str | Path, *, one_based: bool = False, pairs: int = 0) -> list[Gold]:
+    """Read gold links in either of two formats, which the first word of the file tells apart.
+
+    One line a pair: `i-j` is sure, `ipj` and `i?j` are possible; i is the source word. Or one line a link, as
+    in the shared task of HLT-NAACL 2003 (Mihalcea & Pedersen 2003): `pair source target [S|P] [confidence]`,
+    all counted from 1, sure if nothing is said; links to word 0 say that a word has none, and are left out.
+
+    Args:
+        one_based: Words count from 1 in the first format, too.
+        pairs: How many pairs there are at least: the second format does not mention those without links.
 
     Raises:
         InputError: The file cannot be read, something in it is no link, or words that count from 1 begin with
-        0.
+            0.
     """
-    pairs = []
+    lines = read_lines(path)
+    first = next((line.split()[0] for line in lines if line.strip()), "")
+    if first.isdecimal():
+        return _read_naacl(path, lines, pairs)
+    return [
+        _parse_line(line, f"{path}: line {number}", one_based=one_based)
+        for number, line in enumerate(lines, start=1)
+    ]
+
+
+def read_links(path: str | Path, *, one_based: bool = False) -> list[list[Link]]:
+    """Read the links of a system, `i-j` for each, one line a pair.
+
+    Raises:
+        InputError: As `read_gold`; also for links that are only possible.
+    """
+    found = []
     for number, line in enumerate(read_lines(path), start=1):
-        links: dict[str, set[Link]] = {"-": set(), "p": set()}
-        for text in line.split():
-            match = _LINK.fullmatch(text)
-            if match is None:
-                raise InputError(
-                    f"{path}: line {number}: {text!r} is no link; i-j (sure), ipj or i?j (possible) is needed"
-                )
-            if one_based and "0" in (match[1], match[3]):
-                raise InputError(
-                    f"{path}: line {number}: {text!r} has a word 0, but words were said to count from 1"
-                )
-            first = int(one_based)
-            kind = "-" if match[2] == "-" else "p"
-            links[kind].add((int(match[1]) - first, int(match[3]) - first))
-        pairs.append(Gold(frozenset(links["-"]), frozenset(links["p"] - links["-"])))
-    return pairs
+        links = _parse_line(line, f"{path}: line {number}", one_based=one_based)
+        if links.possible:
+            raise InputError(
+                f"{path}: line {number} has possible links, as only gold may: a system's links are i-j"
+            )
+        found.append(sorted(links.sure))
+    return found
 
 
 def check_gold(gold: Sequence[Gold], pairs: Sequence[tuple[str, str]], name: str) -> None:
@@ -72,7 +91,7 @@ def check_gold(gold: Sequence[Gold], pairs: Sequence[tuple[str, str]], name: str
 
     Raises:
         InputError: Unequal counts, or a link to a word that the text does not have (as when words count from
-        1).
+            1).
     """
     if len(gold) != len(pairs):
         raise InputError(f"{name} has links for {len(gold)} pairs, but there are {len(pairs)} pairs to align")
@@ -82,21 +101,25 @@ def check_gold(gold: Sequence[Gold], pairs: Sequence[tuple[str, str]], name: str
             for word, length, side in zip(link, lengths, ("source", "target"), strict=True):
                 if word >= length:
                     raise InputError(
-                        f"{name}: line {number} links word {word} (counted from 0) of a {side} with {length} "
+                        f"{name}: pair {number} links word {word} (counted from 0) of a {side} with {length} "
                         "words; do its words count from 1 (--gold-one-based), or was it made for other text?"
                     )
 
 
-def error_rate(links: Iterable[Iterable[Link]], gold: Iterable[Gold]) -> ErrorRate:
-    """Compare the links of pairs with gold, summed over all pairs (module docstring)."""
-    found = sure = possible = in_sure = in_possible = 0
+def count_links(links: Iterable[Iterable[Link]], gold: Iterable[Gold]) -> Int[np.ndarray, "P 5"]:
+    """Count for each pair |A|, |S|, |P| without S, |A ∩ S| and |A ∩ P| (module docstring)."""
+    rows = []
     for pair_links, pair_gold in zip(links, gold, strict=True):
         answer = set(pair_links)
-        found += len(answer)
-        sure += len(pair_gold.sure)
-        possible += len(pair_gold.possible)
-        in_sure += len(answer & pair_gold.sure)
-        in_possible += len(answer & (pair_gold.sure | pair_gold.possible))
+        in_sure = len(answer & pair_gold.sure)
+        in_possible = in_sure + len(answer & pair_gold.possible)
+        rows.append((len(answer), len(pair_gold.sure), len(pair_gold.possible), in_sure, in_possible))
+    return np.array(rows, dtype=np.int64).reshape(-1, 5)
+
+
+def rate(counts: Int[np.ndarray, "P 5"]) -> ErrorRate:
+    """Return the rates of pairs that `count_links` counted, summed over all of them."""
+    found, sure, possible, in_sure, in_possible = counts.sum(axis=0).tolist()
     precision = in_possible / found if found else 1.0
     recall = in_sure / sure if sure else 1.0
     return ErrorRate(
@@ -108,3 +131,83 @@ def error_rate(links: Iterable[Iterable[Link]], gold: Iterable[Gold]) -> ErrorRa
         sure,
         possible,
     )
+
+
+def error_rate(links: Iterable[Iterable[Link]], gold: Iterable[Gold]) -> ErrorRate:
+    """Compare the links of pairs with gold, summed over all pairs (module docstring)."""
+    return rate(count_links(links, gold))
+
+
+class Comparison(NamedTuple):
+    """How two systems' error rates differ; all from -1 to 1."""
+
+    difference: float  # of the AER: the first's minus the second's
+    low: float  # of the middle 95% of resampled differences
+    high: float
+    p_value: float
+
+
+def compare(
+    one: Int[np.ndarray, "P 5"], other: Int[np.ndarray, "P 5"], *, samples: int = 1000, seed: int = 1
+) -> Comparison:
+    """Say whether two systems' AER on the same pairs differ by more than chance (paired bootstrap).
+
+    Test sets of as many pairs are drawn from the pairs, with replacement, and both systems are scored on each
+    (Koehn 2004, EMNLP). The p-value is the share of them, and of the one that there is, in which the
+    difference is as far from its mean as the measured one is from 0: how often chance alone does that much
+    (as in sacreBLEU).
+
+    Args:
+        one: What `count_links` says of the first system.
+        other: Of the second; the same gold.
+    """
+    random = np.random.default_rng(seed)
+    pairs = len(one)
+    if not pairs:
+        return Comparison(0.0, 0.0, 0.0, 1.0)
+    differences = np.empty(samples)
+    for sample in range(samples):
+        times = np.bincount(random.integers(pairs, size=pairs), minlength=pairs)
+        differences[sample] = _aer(times @ one) - _aer(times @ other)
+    difference = _aer(one.sum(axis=0)) - _aer(other.sum(axis=0))
+    as_far = np.abs(differences - differences.mean()) >= abs(difference)
+    low, high = np.quantile(differences, [0.025, 0.975])
+    return Comparison(difference, float(low), float(high), float((as_far.sum() + 1) / (samples + 1)))
+
+
+def _aer(sums: Int[np.ndarray, "5"]) -> float:
+    return rate(sums[None]).aer
+
+
+def _read_naacl(path: str | Path, lines: Sequence[str], pairs: int) -> list[Gold]:
+    """Read one link a line; `pairs` that have none follow the last that has."""
+    found: list[tuple[set[Link], set[Link]]] = [(set(), set()) for _ in range(pairs)]
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        match = _NAACL.fullmatch(line.strip())
+        pair = int(match[1]) if match else 0
+        if match is None or not pair:
+            raise InputError(
+                f"{path}: line {number}: {line.strip()!r} is no link; "
+                "`pair source target [S|P] [confidence]`, all counted from 1, is needed"
+            )
+        found += ((set(), set()) for _ in range(pair - len(found)))
+        src, tgt = int(match[2]), int(match[3])
+        if src and tgt:
+            found[pair - 1][match[4] == "P"].add((src - 1, tgt - 1))
+    return [Gold(frozenset(sure), frozenset(possible - sure)) for sure, possible in found]
+
+
+def _parse_line(line: str, where: str, *, one_based: bool) -> Gold:
+    """Read all links of one pair."""
+    links: dict[str, set[Link]] = {"-": set(), "p": set()}
+    for text in line.split():
+        match = _LINK.fullmatch(text)
+        if match is None:
+            raise InputError(f"{where}: {text!r} is no link; i-j (sure), ipj or i?j (possible) is needed")
+        src, tgt = int(match[1]) - one_based, int(match[3]) - one_based
+        if min(src, tgt) < 0:
+            raise InputError(f"{where}: {text!r} has a word 0, but words were said to count from 1")
+        links["-" if match[2] == "-" else "p"].add((src, tgt))
+    return Gold(frozenset(links["-"]), frozenset(links["p"] - links["-"]))

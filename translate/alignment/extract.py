@@ -41,9 +41,11 @@ class Alignment(NamedTuple):
     tgt_tokens: tuple[str, ...]
     src_spans: tuple[Span, ...]  # characters: src[begin:end]; END is at (len(src), len(src))
     tgt_spans: tuple[Span, ...]
-    weights: Float[np.ndarray, "T S"]  # rows sum to one
+    weights: Float[np.ndarray, "T S"]  # rows sum to one, unless two directions were averaged
     choice: str  # which attention, for people
     level: str = "subword pieces"  # what a token is, for people
+    # Of each target token, given the source and the tokens before it; None if no model says.
+    log_probs: Float[np.ndarray, " T"] | None = None
 
 
 class Maps(NamedTuple):
@@ -167,7 +169,7 @@ def read(maps: Maps, reading: Reading) -> Alignment:
         weights = layer.mean(axis=0) if reading.head is None else layer[reading.head]
     if reading.shift:
         weights = np.concatenate([weights[1:], weights[-1:]])
-    return Alignment(*maps[:6], weights, reading.words)
+    return Alignment(*maps[:6], weights, reading.words, log_probs=maps.log_probs)
 
 
 def end_mass(alignment: Alignment) -> float | None:

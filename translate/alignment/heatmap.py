@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib import font_manager, ft2font
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
@@ -186,9 +187,11 @@ def _draw_words_around(figure: Figure, axes: Axes, alignment: Alignment, name: s
     box = figure.get_tightbbox()  # inches
     width = max(box.width, 4.5)
     mass = end_mass(alignment)
+    whole = np.allclose(alignment.weights.sum(axis=1), 1, atol=1e-3)
+    adding = "every row adds up to 100%" if whole else "rows need not add up to 100%"
     notes = [
         alignment.choice,
-        f"level: {alignment.level}; every row adds up to 100%",
+        f"level: {alignment.level}; {adding}",
         f"end of sentence ({alignment.src_tokens[-1]}) gets {mass:.0%} of the attention, its own row apart",
     ]
     height = figure.get_figheight()

@@ -1,19 +1,23 @@
 """From pieces to words: weights of words, and links between them.
 
 A word's weight is what its pieces get together on the source side, and the mean of what its pieces give on
-the target side; so each row still sums to one. The end-of-sentence row and column stay as they are.
+the target side; so each row still sums to one. A word is as probable as its pieces one after the other. The
+end-of-sentence row and column stay as they are.
 """
 
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from translate.alignment import Link
 from translate.alignment.extract import Alignment, Span
+from translate.errors import UsageError
 
+Extraction = Literal["argmax", "threshold", "one-to-one"]
 Level = Literal["word", "token", "subword"]
 LEVELS: tuple[Level, ...] = ("word", "token", "subword")
 
@@ -24,49 +28,78 @@ _UNSPACED = re.compile(
 )
 
 
+class Linked(NamedTuple):
+    """An aligned pair and its links."""
+
+    alignment: Alignment
+    links: list[Link]
+    backward: Alignment | None = None  # of the swapped pair, if there was a second direction
+
+
 def at_level(alignment: Alignment, level: Level) -> Alignment:
     """Return an alignment of pieces at another level.
 
     Args:
         alignment: As `align_pairs` returns it.
         level: word: what white space separates; a stretch in a script that is written without spaces
-        (Chinese,
-            Japanese, Thai ...) is taken piece by piece. token: what white space separates, whatever the
-            script, as in a text that is tokenised already. subword: pieces, unchanged.
+            (Chinese, Japanese, Thai ...) is taken piece by piece. token: what white space separates,
+            whatever the script, as in a text that is tokenised already. subword: pieces, unchanged.
     """
     if level == "subword" or not alignment.src_tokens:
         return alignment
     src_words, src_split = _words(alignment.src, alignment.src_spans[:-1], level)
     tgt_words, tgt_split = _words(alignment.tgt, alignment.tgt_spans[:-1], level)
-    weights = _average_rows(
-        _add_columns(alignment.weights, _owners(src_words, alignment.src_spans[:-1]), len(src_words)),
-        _owners(tgt_words, alignment.tgt_spans[:-1]),
-        len(tgt_words),
-    )
+    src_members = _membership(_owners(src_words, alignment.src_spans[:-1]), len(src_words))
+    tgt_owners = _owners(tgt_words, alignment.tgt_spans[:-1])
+    tgt_members = _membership(tgt_owners, len(tgt_words))
     return alignment._replace(
         src_tokens=(*(alignment.src[slice(*span)] for span in src_words), alignment.src_tokens[-1]),
         tgt_tokens=(*(alignment.tgt[slice(*span)] for span in tgt_words), alignment.tgt_tokens[-1]),
         src_spans=(*src_words, alignment.src_spans[-1]),
         tgt_spans=(*tgt_words, alignment.tgt_spans[-1]),
-        weights=weights,
+        weights=_average_rows(alignment.weights @ src_members.T, tgt_owners, tgt_members),
+        log_probs=None if alignment.log_probs is None else tgt_members @ alignment.log_probs,
         level="words (pieces where a script has no spaces)" if src_split or tgt_split else "words",
     )
 
 
-def links(alignment: Alignment, threshold: float | None = None) -> list[tuple[int, int]]:
-    """Return linked (source, target) tokens, counted from 0 and sorted.
+def links(
+    alignment: Alignment, threshold: float | None = None, extract: Extraction | None = None
+) -> list[Link]:
+    """Return linked (source, target) tokens, counted from 0 and sorted; the end of sentence has no links.
 
-    Without a threshold each target token is linked to the source token it attends to most, the first of
-    equals; if that is the end of sentence, it has no link. With one, it is linked to every source token whose
-    weight is at least the threshold. The end-of-sentence row has no links.
+    Args:
+        threshold: Without it, no weight is too small, but a weight of 0 is no link.
+        extract: argmax (default without a threshold): each target token is linked to the source token it
+            attends to most, the first of equals; to none if that is the end of sentence. threshold (default
+            with one): to every source token with at least that weight. one-to-one: each token has at most one
+            link, so that their weights have the greatest sum (Kuhn 1955); no token is left over on both
+            sides. With a threshold, argmax and one-to-one then lose the links with less weight.
+
+    Raises:
+        UsageError: Links are to be taken by threshold, and none is given.
     """
-    rows = alignment.weights[:-1]
-    if threshold is not None:
-        return sorted((int(i), int(j)) for j, i in np.argwhere(rows[:, :-1] >= threshold))
-    if not len(rows):
+    if extract is None:
+        extract = "argmax" if threshold is None else "threshold"
+    words = alignment.weights[:-1, :-1]
+    if not words.size:
         return []
-    end = rows.shape[1] - 1
-    return sorted((int(i), j) for j, i in enumerate(rows.argmax(axis=1)) if i != end)
+    match extract:
+        case "argmax":
+            tgt = np.arange(len(words))
+            src = alignment.weights[:-1].argmax(axis=1)
+            tgt, src = tgt[src < words.shape[1]], src[src < words.shape[1]]
+        case "threshold":
+            if threshold is None:
+                raise UsageError("links by threshold need a threshold")
+            tgt, src = np.nonzero(words >= threshold)
+        case "one-to-one":
+            from scipy.optimize import linear_sum_assignment  # it takes long, and few need it
+
+            tgt, src = linear_sum_assignment(words, maximize=True)
+    weights = words[tgt, src]
+    kept = weights > 0 if threshold is None else weights >= threshold
+    return sorted(zip(src[kept].tolist(), tgt[kept].tolist(), strict=True))
 
 
 def _words(text: str, pieces: Sequence[Span], level: Level) -> tuple[list[Span], bool]:
@@ -93,31 +126,23 @@ def _owners(words: Sequence[Span], pieces: Sequence[Span]) -> Int[np.ndarray, " 
     return np.array([min(bisect_right(ends, start), len(words) - 1) for start, _ in pieces], dtype=np.int64)
 
 
-def _add_columns(
-    weights: Float[np.ndarray, "T P"], owners: Int[np.ndarray, " Q"], count: int
-) -> Float[np.ndarray, "T S"]:
-    """Add up the columns of each source word's pieces; the last column (end of sentence) is kept."""
-    words = np.zeros((len(weights), count + 1), dtype=weights.dtype)
-    np.add.at(words.T, owners, weights[:, :-1].T)
-    words[:, -1] = weights[:, -1]
-    return words
+def _membership(owners: Int[np.ndarray, " P"], count: int) -> Float[np.ndarray, "W P+1"]:
+    """Return 1 where a piece belongs to a word, and 0 elsewhere; the end of sentence is a word of its own."""
+    members = np.zeros((count + 1, len(owners) + 1), dtype=np.float32)
+    members[np.append(owners, count), np.arange(len(owners) + 1)] = 1
+    return members
 
 
 def _average_rows(
-    weights: Float[np.ndarray, "P S"], owners: Int[np.ndarray, " Q"], count: int
+    weights: Float[np.ndarray, "P S"], owners: Int[np.ndarray, " Q"], members: Float[np.ndarray, "T P"]
 ) -> Float[np.ndarray, "T S"]:
     """Average the rows of each target word's pieces; the last row (end of sentence) is kept.
 
     A word without a piece of its own is part of a piece that begins in an earlier word (a user-defined symbol
     with a space in it), so it has that piece's row.
     """
-    words = np.zeros((count + 1, weights.shape[1]), dtype=weights.dtype)
-    words[-1] = weights[-1]
-    for word in range(count):
-        own = np.flatnonzero(owners == word)
-        if not len(own):
-            own = (
-                np.flatnonzero(owners <= word)[-1:] if (owners <= word).any() else np.zeros(1, dtype=np.int64)
-            )
-        words[word] = weights[own].mean(axis=0)
+    pieces = members.sum(axis=1, keepdims=True)
+    words: Float[np.ndarray, "T S"] = members @ weights / np.maximum(pieces, 1)
+    empty = np.flatnonzero(pieces == 0)
+    words[empty] = weights[np.maximum(np.searchsorted(owners, empty, side="right") - 1, 0)]
     return words

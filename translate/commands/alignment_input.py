@@ -1,0 +1,105 @@
+"""What `align` is given: options that fit together, a second run, and texts."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from jsonargparse import Namespace
+
+from translate.commands.alignment_output import PICTURES
+from translate.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from translate.config import Config
+
+
+def check_usage(options: Namespace) -> None:
+    """Refuse options that lack or contradict one another, before anything is read."""
+    if options.links is not None:
+        _check_links_only(options)
+    elif options.run is None:
+        raise UsageError("needed, but not given: run (or --links and --gold, to score links without a model)")
+    if options.texts and options.src is not None:
+        raise UsageError("sentences are given, and --src too: leave one out")
+    if options.format in PICTURES and options.out is None:
+        raise UsageError(f"--format {options.format} needs --out: a new folder for the pictures, or a file")
+    if options.format == "npz" and options.out is None:
+        raise UsageError("--format npz needs --out: a file for the arrays")
+    if options.one_based and options.format != "pharaoh" and options.against is None:
+        raise UsageError(f"--one-based is for pharaoh links, not for --format {options.format}")
+    if options.gold_one_based and options.gold is None:
+        raise UsageError("--gold-one-based says how --gold counts, which is not given")
+    if options.against is not None and options.gold is None:
+        raise UsageError("--against compares error rates, which need --gold")
+    if options.gold is not None and options.links is None:
+        if options.level not in (None, "token"):
+            raise UsageError(
+                f"--gold counts words between white space, so it needs --level token, not {options.level}"
+            )
+        if options.tgt is None:
+            raise UsageError("--gold links words of a given translation: give it with --tgt")
+    if options.symmetrize is not None and options.reverse is None:
+        raise UsageError("--symmetrize needs a second direction: give its run with --reverse")
+    if options.extract == "threshold" and options.threshold is None:
+        raise UsageError("--extract threshold needs --threshold: the least weight of a link")
+    for name in ("limit", "beam_size"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}: it must be at least 1")
+    if options.threshold is not None and not 0 < options.threshold <= 1:
+        raise UsageError(f"--threshold is {options.threshold}: a weight is above 0 and at most 1")
+
+
+def _check_links_only(options: Namespace) -> None:
+    """Refuse what would need a model, when links are scored as they are."""
+    if options.gold is None:
+        raise UsageError("--links are scored, which needs --gold")
+    if options.run is not None:
+        raise UsageError(f"--links are scored without a model: leave out {options.run}")
+    given = [
+        name
+        for name in (
+            "src", "tgt", "out", "level", "layer", "shifted", "reverse", "symmetrize", "extract", "threshold",
+            "beam_size",
+        )
+        if getattr(options, name)
+    ]  # fmt: skip
+    given += ["format"] * (options.format != "pharaoh") + ["head"] * (options.head != "mean")
+    if given:
+        raise UsageError(f"--links are scored as they are: leave out --{given[0].replace('_', '-')}")
+
+
+def check_reverse(options: Namespace, forward: "Config", backward: "Config") -> None:
+    """Refuse a second run that translates the same way, as far as the configs tell."""
+    ours, theirs = ((config.data.tgt_lang or "").partition("-")[0] for config in (forward, backward))
+    must = f"--reverse must translate the other way, but {options.run} and {options.reverse} both "
+    if ours and ours == theirs:
+        raise UsageError(f"{must}translate into {ours}")
+    text = forward.data.corpus, forward.data.src, forward.data.tgt
+    if any(text) and text == (backward.data.corpus, backward.data.src, backward.data.tgt):
+        raise UsageError(f"{must}learnt from {text[0] or text[1]} in the same direction")
+
+
+def read_texts(options: Namespace) -> tuple[list[str], list[str] | None]:
+    """Return the sources and, if given, as many targets."""
+    from translate.text_files import decode_lines, read_lines
+
+    if options.texts:
+        # Bytes that are no UTF-8 arrive from the shell as lone surrogates.
+        sources = [os.fsencode(text).decode(errors="replace") for text in options.texts]
+    elif options.src in (None, "-"):
+        if options.src is None and sys.stdin.isatty():
+            raise UsageError("nothing to align: give sentences or --src, or pipe text in")
+        sources = list(decode_lines(sys.stdin.buffer, "standard input", strict=False))
+    else:
+        sources = read_lines(options.src, strict=False)
+    if options.tgt is None:
+        return sources[: options.limit], None
+    targets = read_lines(options.tgt, strict=False)
+    if len(sources) != len(targets):
+        name = "the command line" if options.texts else options.src or "standard input"
+        raise InputError(
+            f"{name} has {len(sources)} lines but {options.tgt} has {len(targets)}: "
+            "there must be one translation for each source"
+        )
+    return sources[: options.limit], targets[: options.limit]
