@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from translate.alignment.extract import END, Alignment
@@ -90,6 +90,7 @@ def grow_as_symal(forward, backward, heuristic):
 LINKS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=14)
 
 
+@settings(deadline=None)
 @given(LINKS, LINKS)
 def test_heuristics_equal_the_loops_of_symal_and_each_contains_the_one_before(forward, backward):
     for heuristic in GROWING:
