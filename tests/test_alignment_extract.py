@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from translate.alignment import extract
-from translate.alignment.extract import END, align_pairs, choose_attention, end_mass, read, read_maps
+from translate.alignment.extract import END, align_pairs, choose_attention, end_mass, read, read_maps, shifts
 from translate.config import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig, TokenizerConfig
 from translate.errors import UsageError
 from translate.model import build_model
@@ -135,8 +135,23 @@ def test_a_shifted_row_is_that_of_the_step_that_has_read_the_piece(config, token
 
 
 def test_another_shift_is_refused():
-    with pytest.raises(UsageError, match=r"the shift is 2: a row belongs to the piece emitted \(0\) or"):
-        choose_attention(RECURRENT, shift=2)
+    with pytest.raises(UsageError, match=r"the shift is 2: .* emitted \(0\) or .* \(up to 1 here\)"):
+        choose_attention(TRANSFORMER, shift=2)
+    with pytest.raises(UsageError, match=r"the shift is 3: .* \(up to 2 here\)"):
+        choose_attention(RECURRENT, shift=3)
+
+
+def test_only_bahdanaus_query_can_be_shifted_twice(tokenizers):
+    """Its row knows a piece two steps after that was emitted; the last rows are those of the last step."""
+    (plain,) = align_pairs(build(RECURRENT, tokenizers), tokenizers, PAIRS[:1], choose_attention(RECURRENT))
+    reading = choose_attention(RECURRENT, shift=2)
+    (shifted,) = align_pairs(build(RECURRENT, tokenizers), tokenizers, PAIRS[:1], reading)
+    np.testing.assert_array_equal(shifted.weights[:-2], plain.weights[2:])
+    np.testing.assert_array_equal(shifted.weights[-2:], plain.weights[[-1, -1]])
+    assert shifted.choice.endswith("shifted by 2")
+    assert [shifts(config) for config in (RECURRENT, CONDITIONAL, PARALLEL, TRANSFORMER)] == [
+        (0, 1, 2), (0, 1), (0, 1), (0, 1)
+    ]  # fmt: skip
 
 
 def test_maps_hold_every_layer_and_head_and_the_probability_of_each_piece(tokenizers):

@@ -193,3 +193,10 @@ def test_every_way_to_take_links_takes_none_from_a_pair_without_tokens():
     blank = Alignment("", "x", (), (), (), (), np.zeros((0, 0), dtype=np.float32), "additive attention")
     for extract in ("argmax", "threshold", "one-to-one"):
         assert links(blank, 0.1, extract) == []
+
+
+def test_several_maps_are_taken_at_once():
+    other = GARDEN._replace(weights=GARDEN.weights[::-1])
+    both = GARDEN._replace(weights=np.stack([GARDEN.weights, other.weights])[:, None])
+    expected = np.stack([at_level(alignment, "word").weights for alignment in (GARDEN, other)])[:, None]
+    np.testing.assert_array_equal(at_level(both, "word").weights, expected)

@@ -44,6 +44,7 @@ class RunDirectory:
         self.path = path
         self.config_path = path / "config.yaml"
         self.weights_path = path / "model.safetensors"
+        self.alignment_path = path / "alignment.json"
         self.export_path = path / "ctranslate2"
         self.checkpoint_path = path / "last.ckpt"
         self.previous_checkpoint_path = path / "previous.ckpt"
@@ -182,6 +183,11 @@ class RunDirectory:
         """When the weights were written, in nanoseconds; InputError if there are none yet."""
         self._need_weights()
         return self.weights_path.stat().st_mtime_ns
+
+    def weights_sha256(self) -> str:
+        """The hash of the weights, to know them by; InputError if there are none yet."""
+        self._need_weights()
+        return _sha256(self.weights_path)
 
     def _need_weights(self) -> None:
         if not self.weights_path.is_file():

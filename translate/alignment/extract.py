@@ -66,8 +66,18 @@ class Reading(NamedTuple):
 
     layer: int  # from 0
     head: int | None  # from 0; None is the mean of all
-    shift: int  # 0: a piece's row is that of the step that emits it; 1: of the step that has read it
+    shift: int  # steps from the one that emits a piece to the one whose row it gets (`shifts`)
     words: str  # the choice in words, for the plot
+
+
+def shifts(config: ModelConfig) -> tuple[int, ...]:
+    """Return the shifts that can matter for a decoder, from 0 to that where its query has read the piece.
+
+    A transformer's query has read the piece one step after it was emitted, and so have those of the other
+    recurrent decoders; Bahdanau's is the state before the last piece was read, so it takes one step more.
+    """
+    late = config.decoder.type == "recurrent" and config.decoder.feeding == "input"
+    return (0, 1, 2) if late else (0, 1)
 
 
 def choose_attention(
@@ -80,10 +90,11 @@ def choose_attention(
 
     Args:
         shift: 1 reads what the decoder attended to when the piece was its input, and so known to the query
-            (Chen et al. 2020, SHIFT-ATT), instead of when the piece was about to be emitted.
+            (Chen et al. 2020, SHIFT-ATT), instead of when the piece was about to be emitted; `shifts` has
+            those that there are.
 
     Raises:
-        UsageError: The model has no such layer or head, or the shift is neither 0 nor 1.
+        UsageError: The model has no such layer, head or shift.
     """
     layers = config.decoder.layers if config.decoder.type == "transformer" else 1
     heads = config.attention.heads
@@ -93,8 +104,11 @@ def choose_attention(
         )
     if head is not None and not 1 <= head <= heads:
         raise UsageError(f"there is no head {head} to read: the attention has {_count(heads, 'head')}")
-    if shift not in (0, 1):
-        raise UsageError(f"the shift is {shift}: a row belongs to the piece emitted (0) or just read (1)")
+    if shift not in shifts(config):
+        raise UsageError(
+            f"the shift is {shift}: a row belongs to the piece emitted (0) or to one read before (up to "
+            f"{shifts(config)[-1]} here)"
+        )
     chosen = max(layers - 1, 1) if layer is None else layer
     words = [f"{config.attention.score.replace('_', ' ')} attention"]
     if config.attention.normalizer != "softmax":
@@ -104,7 +118,7 @@ def choose_attention(
     if heads > 1:
         words.append(f"mean of {heads} heads" if head is None else f"head {head} of {heads}")
     if shift:
-        words.append("shifted")
+        words.append("shifted" if shift == 1 else f"shifted by {shift}")
     text = ", ".join(words)
     if layers > 1 and layer is None:
         text += " (default: the last layer but one, Garg et al. 2019)"
@@ -161,14 +175,15 @@ def read_maps(
 def read(maps: Maps, reading: Reading) -> Alignment:
     """Take one map, or the mean of a layer's, and give each target piece its row.
 
-    The end of sentence is never read by a decoder, so its row is always that of the step that emits it.
+    The end of sentence is never read by a decoder, so its row is always that of the step that emits it, the
+    last there is.
     """
     weights = maps.weights[0, 0]
     if maps.src_tokens:
         layer = maps.weights[reading.layer]
         weights = layer.mean(axis=0) if reading.head is None else layer[reading.head]
     if reading.shift:
-        weights = np.concatenate([weights[1:], weights[-1:]])
+        weights = weights[np.minimum(np.arange(len(weights)) + reading.shift, len(weights) - 1)]
     return Alignment(*maps[:6], weights, reading.words, log_probs=maps.log_probs)
 
 

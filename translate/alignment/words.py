@@ -40,7 +40,7 @@ def at_level(alignment: Alignment, level: Level) -> Alignment:
     """Return an alignment of pieces at another level.
 
     Args:
-        alignment: As `align_pairs` returns it.
+        alignment: As `align_pairs` returns it; or with several maps' weights in one array, their axes first.
         level: word: what white space separates; a stretch in a script that is written without spaces
             (Chinese, Japanese, Thai ...) is taken piece by piece. token: what white space separates,
             whatever the script, as in a text that is tokenised already. subword: pieces, unchanged.
@@ -61,6 +61,11 @@ def at_level(alignment: Alignment, level: Level) -> Alignment:
         log_probs=None if alignment.log_probs is None else tgt_members @ alignment.log_probs,
         level="words (pieces where a script has no spaces)" if src_split or tgt_split else "words",
     )
+
+
+def word_numbers(text: str, pieces: Sequence[Span], level: Literal["word", "token"]) -> Int[np.ndarray, " P"]:
+    """Return which word of a text each piece is part of, counted from 0; the pieces are without the end."""
+    return _owners(_words(text, pieces, level)[0], pieces)
 
 
 def links(
@@ -134,15 +139,15 @@ def _membership(owners: Int[np.ndarray, " P"], count: int) -> Float[np.ndarray, 
 
 
 def _average_rows(
-    weights: Float[np.ndarray, "P S"], owners: Int[np.ndarray, " Q"], members: Float[np.ndarray, "T P"]
-) -> Float[np.ndarray, "T S"]:
+    weights: Float[np.ndarray, "*maps P S"], owners: Int[np.ndarray, " Q"], members: Float[np.ndarray, "T P"]
+) -> Float[np.ndarray, "*maps T S"]:
     """Average the rows of each target word's pieces; the last row (end of sentence) is kept.
 
     A word without a piece of its own is part of a piece that begins in an earlier word (a user-defined symbol
     with a space in it), so it has that piece's row.
     """
     pieces = members.sum(axis=1, keepdims=True)
-    words: Float[np.ndarray, "T S"] = members @ weights / np.maximum(pieces, 1)
+    words: Float[np.ndarray, "*maps T S"] = members @ weights / np.maximum(pieces, 1)
     empty = np.flatnonzero(pieces == 0)
-    words[empty] = weights[np.maximum(np.searchsorted(owners, empty, side="right") - 1, 0)]
+    words[..., empty, :] = weights[..., np.maximum(np.searchsorted(owners, empty, side="right") - 1, 0), :]
     return words

@@ -20,13 +20,16 @@ from translate.commands.alignment_output import (
     write_arrays,
     write_lines,
     write_pictures,
+    write_text,
 )
 from translate.commands.alignment_score import read_judge, score, score_file
 from translate.errors import UsageError
 
 if TYPE_CHECKING:
+    from translate.alignment.aer import Gold
     from translate.alignment.extract import Alignment, Reading
     from translate.alignment.words import Level, Linked
+    from translate.run_directory import RunDirectory
     from translate.translator import Translator
 
 _CHUNK = 256  # pairs that are translated, aligned and written before the next are begun
@@ -39,6 +42,7 @@ class Direction(NamedTuple):
 
     translator: "Translator"
     reading: "Reading"
+    threshold: float | None  # that was chosen with the reading
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -72,16 +76,38 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--gold): split at white space, always; subword: the pieces of the model.",
     )
     parser.add_argument(
-        "--layer", type=int, help="Layer of a transformer to read, from 1. Default: the last but one."
+        "--layer",
+        type=int,
+        help="Layer of a transformer to read, from 1. Default: what was chosen (--choose), or the last but "
+        "one.",
     )
     parser.add_argument(
-        "--head", type=int | Literal["mean"], default="mean", help="Attention head to read, from 1, or mean."
+        "--head",
+        type=int | Literal["mean"],
+        help="Attention head to read, from 1, or mean. Default: what was chosen, or mean.",
     )
     parser.add_argument(
         "--shifted",
         action="store_true",
         help="Read what a word attended to when it was the decoder's input (Chen et al. 2020), not when it "
         "was about to be emitted.",
+    )
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="Read it when the word was about to be emitted, whatever was chosen.",
+    )
+    parser.add_argument(
+        "--choose",
+        action="store_true",
+        help="Try all layers, heads and shifts on the pairs, and save the best in the run directory, for all "
+        "that align there later. The best one has the fewest errors on --gold, or agrees most with the "
+        "--reverse run, whose best is saved there.",
+    )
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="Say with numbers how far the picture can be trusted (--format json: as an object).",
     )
     parser.add_argument("--reverse", type=str, help="Run directory of a model that translates the other way.")
     parser.add_argument(
@@ -138,7 +164,17 @@ def run(options: Namespace) -> None:
         check_out(Path(options.out), options.format, len(sources))
 
     forward, backward = _open(options)
-    linked = _align(options, forward, backward, _pairs(options, forward.translator, sources, targets))
+    chunks = _pairs(options, forward.translator, sources, targets)
+    if options.choose or options.report:
+        _judge(
+            options,
+            forward,
+            backward,
+            [pair for chunk in chunks for pair in chunk],
+            None if judge is None else judge.gold,
+        )
+        return
+    linked = _align(options, forward, backward, chunks)
     if judge is not None:
         kept = list(linked)
         score([pair.links for pair in kept], judge, options.run, options.against)
@@ -151,30 +187,58 @@ def run(options: Namespace) -> None:
         write_lines(linked, options)
 
 
+def _judge(
+    options: Namespace,
+    forward: Direction,
+    backward: Direction | None,
+    pairs: Sequence[Pair],
+    gold: "list[Gold] | None",
+) -> None:
+    """Choose which attention to read, or report how far it can be trusted."""
+    from translate.commands.alignment_judging import choose, report, show
+
+    if options.choose:
+        print(choose(forward.translator, None if backward is None else backward.translator, pairs, gold))
+        return
+    found = report(options, forward, backward, pairs, gold)
+    write_text(show(found, as_object=options.format == "json"), options.out)
+
+
 def _open(options: Namespace) -> tuple[Direction, Direction | None]:
     """Open the model, and the one of --reverse; options that fit neither are refused before."""
-    from translate.alignment.extract import choose_attention
     from translate.run_directory import RunDirectory
 
-    paths = [options.run, *([] if options.reverse is None else [options.reverse])]
-    configs = [RunDirectory.open(path).config for path in paths]
+    directories = [RunDirectory.open(path) for path in (options.run, options.reverse) if path is not None]
     if options.reverse is not None:
-        check_reverse(options, *configs)
-    head = None if options.head == "mean" else options.head
-    readings = []
-    for path, config in zip(paths, configs, strict=True):
-        try:
-            readings.append(choose_attention(config.model, options.layer, head, int(options.shifted)))
-        except UsageError as error:
-            raise UsageError(f"{path}: {error}") from error
+        check_reverse(options, *(directory.config for directory in directories))
+    readings = [_reading(options, directory) for directory in directories]
 
     from translate.translator import Translator  # from here on it takes time
 
     forward, *others = (
-        Direction(Translator(path, device=options.device), reading)
-        for path, reading in zip(paths, readings, strict=True)
+        Direction(Translator(directory.path, device=options.device), *reading)
+        for directory, reading in zip(directories, readings, strict=True)
     )
     return forward, others[0] if others else None
+
+
+def _reading(options: Namespace, directory: "RunDirectory") -> "tuple[Reading, float | None]":
+    """Return which attention of a run is read, and the threshold that was chosen with it.
+
+    What was chosen for the run holds as a whole, unless something else is asked for.
+    """
+    from translate.alignment.choose import load_choice
+    from translate.alignment.extract import choose_attention
+
+    asked = options.layer is not None or options.head is not None or options.shifted or options.plain
+    saved = None if asked or options.choose else load_choice(directory)
+    if saved is not None:
+        return saved.reading, saved.threshold
+    head = None if options.head == "mean" else options.head
+    try:
+        return choose_attention(directory.config.model, options.layer, head, int(options.shifted)), None
+    except UsageError as error:
+        raise UsageError(f"{directory.path}: {error}") from error
 
 
 def _pairs(
@@ -199,7 +263,9 @@ def _align(
     from translate.alignment.symmetrize import combine
     from translate.alignment.words import Linked, links
 
-    taken = options.threshold, options.extract
+    # A threshold that was chosen is for the weights of one direction.
+    chosen = forward.threshold if backward is None and options.extract is None else None
+    taken = chosen if options.threshold is None else options.threshold, options.extract
     for chunk in chunks:
         alignments = _at_level(options, forward, chunk)
         if backward is None:
@@ -216,6 +282,6 @@ def _at_level(options: Namespace, direction: Direction, pairs: list[Pair]) -> li
     from translate.alignment.words import at_level
 
     level: Level = options.level or ("word" if options.gold is None else "token")
-    translator, reading = direction
-    found = align_pairs(translator.model, translator.tokenizers, pairs, reading)
+    translator = direction.translator
+    found = align_pairs(translator.model, translator.tokenizers, pairs, direction.reading)
     return [at_level(pieces, level) for pieces in found]

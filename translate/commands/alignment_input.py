@@ -38,6 +38,7 @@ def check_usage(options: Namespace) -> None:
             )
         if options.tgt is None:
             raise UsageError("--gold links words of a given translation: give it with --tgt")
+    _check_judging(options)
     if options.symmetrize is not None and options.reverse is None:
         raise UsageError("--symmetrize needs a second direction: give its run with --reverse")
     if options.extract == "threshold" and options.threshold is None:
@@ -50,6 +51,29 @@ def check_usage(options: Namespace) -> None:
         raise UsageError(f"--threshold is {options.threshold}: a weight is above 0 and at most 1")
 
 
+def _check_judging(options: Namespace) -> None:
+    """Refuse what contradicts --choose, --report and how the attention is read."""
+    if options.shifted and options.plain:
+        raise UsageError("--shifted and --plain contradict each other: give one")
+    if options.choose and options.report:
+        raise UsageError("--choose and --report are two things: first choose, then report")
+    if options.choose:
+        for name in (
+            "layer", "head", "shifted", "plain", "level", "symmetrize", "extract", "threshold", "against",
+            "out",
+        ):  # fmt: skip
+            if getattr(options, name) not in (None, False):
+                raise UsageError(f"--choose tries everything and prints a table: leave --{name} out")
+        if options.format != "pharaoh":
+            raise UsageError(f"--choose prints a table: it has no --format {options.format}")
+    elif options.report:
+        for name in ("level", "symmetrize", "against"):
+            if getattr(options, name) is not None:
+                raise UsageError(f"--report judges the words of one direction: leave --{name} out")
+        if options.format not in ("pharaoh", "json"):
+            raise UsageError(f"--report is text or --format json, not --format {options.format}")
+
+
 def _check_links_only(options: Namespace) -> None:
     """Refuse what would need a model, when links are scored as they are."""
     if options.gold is None:
@@ -60,11 +84,11 @@ def _check_links_only(options: Namespace) -> None:
         name
         for name in (
             "src", "tgt", "out", "level", "layer", "shifted", "reverse", "symmetrize", "extract", "threshold",
-            "beam_size",
+            "beam_size", "head", "plain", "choose", "report",
         )
         if getattr(options, name)
     ]  # fmt: skip
-    given += ["format"] * (options.format != "pharaoh") + ["head"] * (options.head != "mean")
+    given += ["format"] * (options.format != "pharaoh")
     if given:
         raise UsageError(f"--links are scored as they are: leave out --{given[0].replace('_', '-')}")
 

@@ -52,6 +52,15 @@ def write_lines(linked: Iterable["Linked"], options: Namespace) -> None:
         stream.writelines(f"{line}\n" for line in lines)
 
 
+def write_text(text: str, out: str | None) -> None:
+    """Write one text to a file, or to standard output."""
+    if out is None:
+        print(text)
+        return
+    with _whole_or_none(out) as path:
+        path.write_text(text + "\n", encoding="utf-8")
+
+
 def write_arrays(linked: Iterable["Linked"], out: str) -> None:
     """Write all pairs into one .npz file."""
     import numpy as np
