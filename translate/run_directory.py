@@ -54,6 +54,7 @@ class RunDirectory:
         self.card_path = path / "README.md"
         self.data_path = path / "data.json"
         self.ids_path = path / "ids"
+        self.links_path = path / "ids" / "links.arrow"
         self.valid_src_path = path / "valid.src"
         self.valid_tgt_path = path / "valid.tgt"
 
@@ -249,6 +250,14 @@ class RunDirectory:
             ) from None
         current = made_from == (_sha256(self.weights_path), _fingerprint(tokenizers))
         return Export(self.export_path, quantization, positions, current)
+
+    # Links of the training pairs
+
+    def save_links(self, write: Callable[[Path], None]) -> None:
+        """Make the links what `write` writes to its argument: the whole file at any moment, or none."""
+        aside = self.links_path.with_suffix(".new")
+        write(aside)
+        _replace(aside, self.links_path)
 
     # Checkpoints to resume from
 

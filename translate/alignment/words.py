@@ -63,6 +63,11 @@ def at_level(alignment: Alignment, level: Level) -> Alignment:
     )
 
 
+def word_of_pieces(text: str, spans: Sequence[Span]) -> Int[np.ndarray, " P"]:
+    """Return the number of each piece's word, words being what white space separates (level token)."""
+    return _owners(_words(text, spans, "token")[0], spans)
+
+
 def links(
     alignment: Alignment, threshold: float | None = None, extract: Extraction | None = None
 ) -> list[Link]:

@@ -154,6 +154,7 @@ def run(options: Namespace) -> None:
 def _open(options: Namespace) -> tuple[Direction, Direction | None]:
     """Open the model, and the one of --reverse; options that fit neither are refused before."""
     from translate.alignment.extract import choose_attention
+    from translate.config import guided_head
     from translate.run_directory import RunDirectory
 
     paths = [options.run, *([] if options.reverse is None else [options.reverse])]
@@ -164,7 +165,9 @@ def _open(options: Namespace) -> tuple[Direction, Direction | None]:
     readings = []
     for path, config in zip(paths, configs, strict=True):
         try:
-            readings.append(choose_attention(config.model, options.layer, head, int(options.shifted)))
+            shift = 1 if options.shifted else None
+            guided = guided_head(config)
+            readings.append(choose_attention(config.model, options.layer, head, shift, guided))
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from error
 

@@ -1,7 +1,7 @@
 """The moving average of the weights, which is what is validated and kept."""
 
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
@@ -22,6 +22,12 @@ class ExponentialMovingAverage(WeightAveraging):
     def __init__(self, decay: float, device: torch.device) -> None:
         super().__init__(device=device, use_buffers=True)
         self.decay = decay
+
+    @property
+    def module(self) -> nn.Module:
+        """The module with the average as it is now, once training has begun."""
+        assert self._average_model is not None
+        return cast("nn.Module", self._average_model.module)
 
     @torch.no_grad()
     def on_train_batch_end(

@@ -11,13 +11,14 @@ from itertools import islice, tee
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from translate.batches import IdPairs
+from translate.batches import IdPairs, write_links
 from translate.config import Config, TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.platforms import give_back_freed_memory
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizer, Tokenizers, train_tokenizers
-from translate.training.text import Pair, StoredPairs, read_text
+from translate.training.guide import piece_links
+from translate.training.text import Pair, StoredPairs, read_links, read_text
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,16 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
             text = read_text(config.data, config.training.seed, Path(aside, "train"))
             tokenizers = _make_tokenizers(config.tokenizer, text.train)
             used = _write_ids(run, text.train, tokenizers, config.data.max_length)
+            if config.training.alignment == "guided" and config.training.alignment_links != "self":
+                links = read_links(config.data, text.train, Path(config.training.alignment_links))
+                pieces = piece_links(text.train, links, tokenizers, config.data.max_length)
+                run.save_links(lambda path: write_links(path, pieces))
             joint = tokenizers.src is tokenizers.tgt  # given tokenizers may be other than the setting says
+            if config.data.directions == "both" and not joint:
+                raise UsageError(
+                    "data.directions both needs one vocabulary for both languages, but there is one for "
+                    "each: set tokenizer.joint true, or tokenizer.path to one tokenizer.model"
+                )
             run.save_config(
                 replace(
                     config,
