@@ -278,7 +278,10 @@ def test_a_transformers_last_layer_but_one_is_guided_where_it_has_read():
         (lambda: guided(TRANSFORMER, alignment_head=5), "alignment_head is 5, but attention has 4 to be"),
         (lambda: guided(alignment_head=0), "training.alignment_head is 0: it must be at least 1"),
         (lambda: guided(alignment_weight=-1.0), "training.alignment_weight is -1.0: it must be at least 0"),
-        (lambda: guided(alignment_start=1.0), "training.alignment_start is 1.0: it must be above 0 and below 1"),
+        (
+            lambda: guided(alignment_start=1.0),
+            "training.alignment_start is 1.0: it must be above 0 and below 1",
+        ),
         (
             lambda: guided(ModelConfig(attention=AttentionConfig(normalizer="entmax15"))),
             "guided needs model.attention.normalizer softmax, got entmax15: a weight of zero has no gradient",

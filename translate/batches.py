@@ -68,10 +68,9 @@ def deal(batch: Batch, count: int) -> list[tuple[Batch, float]]:
     count = min(count, len(batch.src))
     if count == 1:
         return [(batch, 1.0)]
-    parts = [
-        Batch(*(None if tensor is None else tensor[number::count] for tensor in batch))
-        for number in range(count)
-    ]
+    parts = [Batch(*(tensor[number::count] for tensor in batch[:5])) for number in range(count)]
+    if batch.links is not None:
+        parts = [part._replace(links=batch.links[number::count]) for number, part in enumerate(parts)]
     return [(part, float(part.tgt_mask.sum() / batch.tgt_mask.sum())) for part in parts]
 
 

@@ -228,11 +228,12 @@ def _run(
     log_probs = -F.cross_entropy(logits.float().transpose(1, 2), tgt_out.to(device), reduction="none")
     maps, scores = weights.float().cpu().numpy(), log_probs.cpu().numpy()
     found = []
-    for row, (src, tgt) in enumerate(ids):
+    for of_pair, log_probs_of_pair, (src_ids, tgt_ids) in zip(maps, scores, ids, strict=True):
+        length, end = len(tgt_ids), len(tag) + len(src_ids)
         # Copies: a slice would keep the weights of the whole batch alive.
-        own = maps[row, :, :, : len(tgt), len(tag) : len(tag) + len(src)].copy()
-        own[..., -1] += maps[row, :, :, : len(tgt), : len(tag)].sum(axis=-1)
-        found.append((own, scores[row, : len(tgt)].copy()))
+        own = of_pair[:, :, :length, len(tag) : end].copy()
+        own[..., -1] += of_pair[:, :, :length, : len(tag)].sum(axis=-1)
+        found.append((own, log_probs_of_pair[:length].copy()))
     return found
 
 

@@ -1,7 +1,7 @@
 """The moving average of the weights, which is what is validated and kept."""
 
 from itertools import chain
-from typing import Any, cast
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -27,7 +27,7 @@ class ExponentialMovingAverage(WeightAveraging):
     def module(self) -> nn.Module:
         """The module with the average as it is now, once training has begun."""
         assert self._average_model is not None
-        return cast("nn.Module", self._average_model.module)
+        return self._average_model.module
 
     @torch.no_grad()
     def on_train_batch_end(
