@@ -11,6 +11,7 @@ from tiny_training import (
     assert_same_run,
     checkpoint,
     copy_run,
+    numbers,
     probe,
     tiny_config,
     with_data,
@@ -18,6 +19,7 @@ from tiny_training import (
 )  # fmt: skip
 
 from translate.alignment.extract import choose_attention
+from translate.alignment.statistical import align_statistically
 from translate.batches import IdPairs, write_links
 from translate.config import GuidedHead, TokenizerConfig
 from translate.errors import InputError
@@ -194,3 +196,18 @@ def test_the_guided_head_is_the_one_that_is_read():
     assert reading.words == "scaled dot attention, head 2 of 2, shifted, guided"
     assert choose_attention(config, head=1, guided=GuidedHead(0, 1, 1))[:3] == (0, 0, 0)
     assert "guided" not in choose_attention(config, head=1, guided=GuidedHead(0, 1, 1)).words
+
+
+@pytest.mark.optional  # its wheels stop at Python 3.11
+def test_links_of_fast_align_guide_from_the_start(tmp_path):
+    pytest.importorskip("systran_align")
+    config = guided_config(tmp_path, alignment_links="fast_align")
+    run = prepare_run(config, tmp_path / "run")
+    pairs = IdPairs(run.ids_path)
+    pairs.use_links(run.links_path, 0)
+    words = [(src.split(), tgt.split()) for src, tgt in numbers(24)]
+    wanted = list(piece_links(numbers(24), align_statistically(words), run.tokenizers(), 256))
+    batch = pairs.batch(np.arange(24))
+    found = [sorted((s, t) for t, s in links.nonzero().tolist()) for links in batch.links]
+    assert found == wanted
+    assert sum(map(len, wanted)) > 24

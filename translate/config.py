@@ -198,8 +198,8 @@ class TrainingConfig:
     2019)."""
     alignment_links: str = "self"
     """Where links come from. self: the model's own, of the two directions where it has both, from
-    alignment_start on (after Chen et al. 2020); otherwise a file with links i-j of words between white space,
-    counted from 0, one line for each line of the training text."""
+    alignment_start on (after Chen et al. 2020). fast_align: what that makes of the training pairs (an extra).
+    Else a file with links i-j of words between white space, from 0, a line for each of the training text."""
     alignment_start: float = 0.5
     """Share of the run after which the model aligns the corpus to be guided by its own links."""
     alignment_weight: float = 0.05

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Int
 from lightning.pytorch.callbacks import Callback
 
+from translate.alignment import Link
 from translate.alignment.words import word_of_pieces
 from translate.batches import IdPairs, write_links
 from translate.config import GuidedHead, TrainingConfig
@@ -24,7 +25,7 @@ from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizers
 from translate.training.averaging import ExponentialMovingAverage
 from translate.training.clock import Clock
-from translate.training.text import Link, Pair
+from translate.training.text import Pair
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from translate.alignment import Link
 from translate.config import DataConfig
 from translate.corpora import find_files
 from translate.corpora.split import choose_held_out, source_group
@@ -17,7 +18,6 @@ log = logging.getLogger(__name__)
 _AS_MANY = "there must be a line of links for each pair"
 
 Pair = tuple[str, str]
-Link = tuple[int, int]  # source word, target word
 Paths = tuple[str | Path, str | Path]  # source file, target file
 
 
