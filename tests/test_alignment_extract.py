@@ -10,7 +10,7 @@ from translate.alignment.extract import END, align_pairs, choose_attention, end_
 from translate.config import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig, TokenizerConfig
 from translate.errors import UsageError
 from translate.model import build_model
-from translate.tokenizer import Tokenizer, Tokenizers
+from translate.tokenizer import BOS_ID, EOS_ID, Tokenizer, Tokenizers
 
 RECURRENT = ModelConfig(
     embedding_size=8,
@@ -236,3 +236,24 @@ def test_a_recurrent_decoder_has_one_layer_with_attention():
 def test_a_head_that_is_not_there_is_refused(head):
     with pytest.raises(UsageError, match=f"no head {head} to read: the attention has 2 heads"):
         choose_attention(RECURRENT, head=head)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_backwards_the_target_is_read_with_its_mark_and_the_source_emitted(config, tokenizers):
+    model = build(config, tokenizers)
+    src, tgt = PAIRS[0]
+    maps = read_maps(model, tokenizers, PAIRS, backwards=True)
+    assert [(each.src, each.tgt) for each in maps] == [(tgt, src) for src, tgt in PAIRS]
+    src_ids, tgt_ids = tokenizers.src.encode(src), tokenizers.tgt.encode(tgt)
+    read_ids = torch.tensor([[BOS_ID, *tgt_ids, EOS_ID]])
+    with torch.inference_mode():
+        mask = torch.ones_like(read_ids, dtype=torch.bool)
+        weights = model.align(read_ids, mask, torch.tensor([[BOS_ID, *src_ids]]))[0][0].numpy()
+    first = maps[0]
+    assert first.src_tokens == (*tokenizers.tgt.pieces(tgt_ids), END)
+    np.testing.assert_allclose(first.weights[..., :-1], weights[..., 1:-1], atol=1e-5)
+    np.testing.assert_allclose(first.weights[..., -1], weights[..., -1] + weights[..., 0], atol=1e-5)
+
+    reading = choose_attention(config)
+    (aligned,) = align_pairs(model, tokenizers, PAIRS[:1], reading, backwards=True)
+    np.testing.assert_allclose(aligned.weights, read(first, reading).weights, atol=1e-5)

@@ -1,11 +1,15 @@
 import json
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny import MODEL, SENTENCES, TRANSFORMER, tiny_run
 
+from translate.alignment.extract import choose_attention, read, read_maps
 from translate.cli import main
 from translate.run_directory import RunDirectory
+from translate.translator import Translator
 
 SOURCES, TARGETS = SENTENCES[:3], SENTENCES[3:]
 GOLD = "0-0 1p1\n0-0 1-1\n0-0\n"
@@ -115,6 +119,47 @@ def test_the_report_reads_the_reverse_run_as_was_chosen_for_it(runs, capsys):
     align(runs[0], "--tgt", "tgt", "--report", "--format", "json", "--reverse", runs[1])
     found = json.loads(capsys.readouterr().out)
     assert f"{found['agreement_of_directions']:.1%}" == best
+
+
+@pytest.fixture
+def both(runs):
+    """A model that translates both ways by itself."""
+    Path("both").mkdir()
+    return str(tiny_run(Path("both"), TRANSFORMER, directions="both"))
+
+
+def test_a_run_of_both_directions_is_its_own_reverse(both, capsys):
+    assert align(both, "--tgt", "tgt", "--choose") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[3] == "agreement"
+    directory = RunDirectory.open(both)
+    paths = directory.alignment_path, directory.backwards_alignment_path
+    there, back = (json.loads(path.read_text()) for path in paths)
+    assert lines[1].split()[:3] == [str(there[name]) for name in ("layer", "head", "shift")]
+    assert lines[1].endswith(f"layer {back['layer']} head {back['head']} shift {back['shift']}")
+    align(both, "--tgt", "tgt", "--report", "--format", "json")
+    found = json.loads(capsys.readouterr().out)
+    assert f"{found['agreement_of_directions']:.1%}" == lines[1].split()[3]
+
+
+def test_links_of_a_run_of_both_directions_are_symmetrized(both, capsys):
+    def links(*arguments):
+        assert align(both, "--tgt", "tgt", *arguments) == 0
+        return [set(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+    forward, met, joined = links(), links("--symmetrize", "intersection"), links("--symmetrize", "union")
+    assert met != joined
+    for one, smaller, larger in zip(forward, met, joined, strict=True):
+        assert smaller <= one <= larger
+
+
+def test_the_backward_links_are_those_of_the_direction_that_the_run_has(both, capsys):
+    align(both, "--tgt", "tgt", "--symmetrize", "union", "--format", "json", "--level", "subword")
+    translator = Translator(both, device="cpu")
+    maps = read_maps(translator.model, translator.tokenizers, [(SOURCES[0], TARGETS[0])], backwards=True)
+    weights = read(maps[0], choose_attention(translator.config.model)).weights
+    record = json.loads(capsys.readouterr().out.splitlines()[0])
+    np.testing.assert_allclose(record["backward_weights"], weights, atol=1e-5)
 
 
 REFUSED = [

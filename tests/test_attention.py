@@ -570,3 +570,17 @@ def test_an_attention_without_a_score_says_so():
     memory = module.prepare(torch.randn(1, 5, SIZE), lengths_mask([5], 5))
     with pytest.raises(NotImplementedError):
         module(torch.randn(1, 1, SIZE), memory)
+
+
+@pytest.mark.parametrize("score", ["additive", "general", "scaled_dot"])
+@pytest.mark.parametrize("normalizer", ["softmax", "sparsemax"])
+@pytest.mark.parametrize("head", [None, 0, 1])
+def test_attending_with_one_heads_weights_is_attending(score, normalizer, head):
+    attention = build_attention(score, 6, 8, 4, heads=2, normalizer=normalizer)
+    mask = torch.arange(5) < torch.tensor([5, 3])[:, None]
+    memory, query = attention.prepare(torch.randn(2, 5, 8), mask), torch.randn(2, 3, 6)
+    context, weights = attention.attend(query, memory, head)
+    plain_context, plain_weights = attention(query, memory)
+    torch.testing.assert_close(context, plain_context)
+    wanted = plain_weights.mean(dim=1) if head is None else plain_weights[:, head]
+    torch.testing.assert_close(weights, wanted)

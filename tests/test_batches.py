@@ -8,7 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from translate.batches import SORTED_TOGETHER, Batch, BatchLoader, IdPairs, collate, plan_batches
+from translate.batches import (
+    SORTED_TOGETHER,
+    Batch,
+    BatchLoader,
+    IdPairs,
+    collate,
+    deal,
+    plan_batches,
+    write_links,
+)
 from translate.errors import InputError
 from translate.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
@@ -49,7 +58,7 @@ def who(batch):
 
 
 def same(first, second):
-    return all(map(torch.equal, first, second))
+    return all(map(torch.equal, first[:5], second[:5])) and first.links is second.links is None
 
 
 # A batch.
@@ -192,6 +201,72 @@ def test_pairs_are_read_as_they_were_written(tmp_path):
     assert len(pairs) == 3
     assert same(pairs.batch(np.array([0, 1, 2])), collate(src, tgt))
     assert same(pairs.batch(np.array([2, 0])), collate([src[2], src[0]], [tgt[2], tgt[0]]))
+
+
+def test_in_both_directions_each_pair_is_there_again_with_its_source_marked(tmp_path):
+    src, tgt = [[5, 6], [], [7]], [[8], [9, 4, 5], []]
+    IdPairs.write(tmp_path / "ids", src, tgt)
+    pairs = IdPairs(tmp_path / "ids", both=True)
+    assert len(pairs) == 6
+    assert pairs.src_lengths.tolist() == [3, 1, 2, 3, 5, 2]
+    assert pairs.tgt_lengths.tolist() == [2, 4, 1, 3, 1, 2]
+    wanted = collate([src[1], [BOS_ID, *tgt[1]], [BOS_ID], src[2]], [tgt[1], src[1], src[2], tgt[2]])
+    assert same(pairs.batch(np.array([1, 4, 5, 2])), wanted)
+
+
+def test_in_both_directions_an_epoch_has_each_pair_once_in_each(tmp_path):
+    src, tgt = [[n] * (n % 5) for n in range(4, 40)], [[n, n] for n in range(4, 40)]
+    IdPairs.write(tmp_path / "ids", src, tgt)
+    loader = BatchLoader(IdPairs(tmp_path / "ids", both=True), 60, seed=1)
+    for _ in range(2):
+        found = [
+            tuple([token for token in row if token not in (PAD_ID, EOS_ID)] for row in pair)
+            for batch in loader
+            for pair in zip(batch.src.tolist(), batch.tgt_out.tolist(), strict=True)
+        ]
+        there = list(zip(src, tgt, strict=True))
+        back = [([BOS_ID, *tgt_row], src_row) for src_row, tgt_row in there]
+        assert sorted(found) == sorted(there + back)
+    assert any(len({row < 36 for row in batch.tolist()}) == 2 for batch in loader.plan(0))  # they are mixed
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_links_come_with_their_batch_as_rows_and_columns(tmp_path, shift):
+    src, tgt = [[5, 6], [7]], [[8], [9, 4, 5]]
+    IdPairs.write(tmp_path / "ids", src, tgt)
+    write_links(tmp_path / "links", [[(0, 0), (1, 0)], [(0, 2)]])
+    pairs = IdPairs(tmp_path / "ids", both=True)
+    assert pairs.batch(np.array([0])).links is None
+    pairs.use_links(tmp_path / "links", shift)
+    batch = pairs.batch(np.array([1, 0, 3, 2]))  # the last two are the first two backwards
+    assert batch.links.shape == (*batch.tgt_out.shape, batch.src.shape[1])
+    # Of which row, at which target piece (and `shift` later), which source position; the mark takes one.
+    wanted = {(0, 2, 0), (1, 0, 0), (1, 0, 1), (2, 0, 3), (3, 0, 1), (3, 1, 1)}
+    found = {(row, t - shift, s) for row, t, s in batch.links.nonzero().tolist()}
+    assert found == wanted
+    parts = [part for part, _ in deal(batch, 2)]
+    assert torch.equal(parts[1].links, batch.links[1::2])
+
+
+def test_pairs_without_links_have_an_empty_rectangle(tmp_path):
+    IdPairs.write(tmp_path / "ids", [[5], []], [[8], []])
+    write_links(tmp_path / "links", [[], []])
+    pairs = IdPairs(tmp_path / "ids")
+    pairs.use_links(tmp_path / "links", 1)
+    assert not pairs.batch(np.array([0, 1])).links.any()
+
+
+def test_links_of_other_pairs_are_refused(tmp_path):
+    IdPairs.write(tmp_path / "ids", [[5], [6]], [[8], [9]])
+    write_links(tmp_path / "links", [[(0, 0)]])
+    with pytest.raises(InputError, match="links links 1 pairs, but there are 2: they belong to another run"):
+        IdPairs(tmp_path / "ids").use_links(tmp_path / "links", 0)
+
+
+def test_missing_links_are_refused(tmp_path):
+    IdPairs.write(tmp_path / "ids", [[5]], [[8]])
+    with pytest.raises(InputError, match=r"links: the links of the training pairs are missing or damaged \("):
+        IdPairs(tmp_path / "ids").use_links(tmp_path / "links", 0)
 
 
 def test_pairs_are_written_as_they_come(tmp_path, monkeypatch):

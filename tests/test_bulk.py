@@ -180,7 +180,7 @@ def test_a_process_that_ends_is_an_input_error(translator, manner):
 def test_weights_that_were_replaced_are_not_mixed_with_the_old(tmp_path, manner):
     run = tiny_export(tmp_path)
     translator = Translator(run.path, "cpu", "ctranslate2", threads=2)
-    opening = Opening(str(run.path), "cpu", "ctranslate2", 1, translator.weights_written)
+    opening = Opening(str(run.path), "cpu", "ctranslate2", 1, translator.weights_written, False)
     run.weights_path.touch()
     with closing(translate_text(translator, text_of(in_chunks(LINES)), manner, 2, 0.0)) as translated:
         assert not any(processes() for _ in translated)
@@ -227,3 +227,11 @@ def test_a_reader_that_goes_away_is_no_error(run):
     result = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, check=False)
     assert result.stdout.count(b"\n") == 1
     assert result.stderr.decode() == "translating with ctranslate2 in float32 on cpu\n"
+
+
+def test_several_processes_translate_backwards_too(tmp_path):
+    translator = Translator(tiny_run(tmp_path, directions="both"), "cpu", threads=2, backwards=True)
+    manner = Manner(translator.config.search, "split", None)
+    found = translate_text(translator, text_of(in_chunks(LINES, 4)), manner, 2, 1.0)
+    wanted = [each.text for each in translator.translate(LINES)]
+    assert [each.text for _, translations in found for each in translations] == wanted

@@ -17,6 +17,7 @@ from translate.config import (
     ModelConfig,
     SearchConfig,
     TrainingConfig,
+    guided_head,
 )
 from translate.errors import UsageError
 from translate.model import build_model
@@ -243,3 +244,54 @@ def test_the_defaults_are_bahdanaus_model():
 def test_a_config_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().model.dropout = 0.5  # type: ignore[misc]
+
+
+TRANSFORMER = ModelConfig(
+    encoder=EncoderConfig(type="transformer"),
+    attention=AttentionConfig(score="scaled_dot", heads=4),
+    decoder=DecoderConfig(type="transformer", layers=3),
+)
+
+
+def guided(model=None, data=None, **settings):
+    training = TrainingConfig(alignment="guided", **settings)
+    return Config(data=data or DataConfig(), model=model or ModelConfig(), training=training)
+
+
+def test_a_recurrent_decoders_one_attention_is_guided_where_it_emits():
+    assert guided_head(guided()) == (0, 0, 0)
+    assert guided_head(Config()) is None
+
+
+def test_a_transformers_last_layer_but_one_is_guided_where_it_has_read():
+    assert guided_head(guided(TRANSFORMER)) == (1, 0, 1)
+    assert guided_head(guided(TRANSFORMER, alignment_layer=3, alignment_head=4)) == (2, 3, 1)
+    one_layer = dataclasses.replace(TRANSFORMER, decoder=DecoderConfig(type="transformer"))
+    assert guided_head(guided(one_layer)) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: guided(TRANSFORMER, alignment_layer=4), "alignment_layer is 4, but attention has 3 to be"),
+        (lambda: guided(alignment_layer=2), "alignment_layer is 2, but attention has 1 to be"),
+        (lambda: guided(TRANSFORMER, alignment_head=5), "alignment_head is 5, but attention has 4 to be"),
+        (lambda: guided(alignment_head=0), "training.alignment_head is 0: it must be at least 1"),
+        (lambda: guided(alignment_weight=-1.0), "training.alignment_weight is -1.0: it must be at least 0"),
+        (
+            lambda: guided(alignment_start=1.0),
+            "training.alignment_start is 1.0: it must be above 0 and below 1",
+        ),
+        (
+            lambda: guided(ModelConfig(attention=AttentionConfig(normalizer="entmax15"))),
+            "guided needs model.attention.normalizer softmax, got entmax15: a weight of zero has no gradient",
+        ),
+        (
+            lambda: guided(data=DataConfig(max_length=65536)),
+            "links pieces of sentences with less than 65536, but data.max_length is 65536",
+        ),
+    ],
+)
+def test_a_guide_for_an_attention_that_cannot_follow_is_refused(make, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        make()

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import logging
+from dataclasses import replace
 from importlib.metadata import version
 
 import pytest
@@ -327,3 +328,20 @@ def test_a_damaged_evaluation_file_is_refused_before_translating_and_kept(run_pa
     with pytest.raises(InputError, match=rf"evaluation\.json {message}"):
         main(run_path)
     assert (run_path / "evaluation.json").read_text() == content
+
+
+def test_backwards_a_corpus_is_read_the_other_way_round(run_path, capsys):
+    run = RunDirectory.open(run_path)
+    run.save_config(replace(run.config, data=replace(run.config.data, directions="both")))
+    main(run_path)
+    main(run_path, "--backwards")
+    forward, back = entries(run_path)
+    assert back["test_set"] == f"{forward['test_set']}, backwards"
+    assert (forward["tgt_lang"], back["tgt_lang"]) == ("de", "en")
+    references = "".join(f"{src}\n" for src, _ in TEST)
+    assert back["reference_sha256"] == hashlib.sha256(references.encode()).hexdigest()
+
+
+def test_backwards_is_refused_for_a_run_that_only_goes_forward(run_path):
+    with pytest.raises(UsageError, match="run was trained to translate forward only"):
+        main(run_path, "--backwards")

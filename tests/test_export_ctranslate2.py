@@ -415,3 +415,16 @@ def test_evaluation_is_by_torch_unless_told_and_says_engine_and_precision(run, c
         "int8",
         {"seq2see", "ctranslate2"},
     )
+
+
+def test_both_engines_translate_backwards_alike(tmp_path):
+    run = RunDirectory.open(tiny_run(tmp_path, transformer(), GREEDY, directions="both"))
+    run.save_weights(decided(run.load_model()), run.tokenizers())
+    export_ctranslate2(run)
+    forward, there, back = (
+        Translator(run.path, "cpu", engine, 1, backwards=backwards).translate(TEXTS)
+        for engine, backwards in (("torch", False), ("torch", True), ("ctranslate2", True))
+    )
+    assert [each.text for each in there] == [each.text for each in back]
+    assert abs(there[0].score - forward[0].score) > 1e-3
+    assert [each.score for each in there] == pytest.approx([each.score for each in back], abs=1e-4)

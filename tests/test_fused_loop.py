@@ -48,6 +48,27 @@ def test_it_equals_stepping_gradients_and_dropout_included(
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("feeding", ["input", "conditional"])
+@pytest.mark.parametrize("end_of_sentence", [False, True])
+def test_its_weights_and_their_gradients_are_those_of_stepping(end_of_sentence, feeding):
+    attention = replace(BAHDANAU.attention, end_of_sentence=end_of_sentence)
+    decoder = replace(BAHDANAU.decoder, feeding=feeding)
+    model = build_model(replace(BAHDANAU, attention=attention, decoder=decoder), 11, 11, joint=True).eval()
+    src, tgt = torch.randint(4, 11, (3, 5)), torch.randint(4, 11, (3, 6))
+    mask = torch.arange(5) < torch.tensor([5, 3, 1])[:, None]
+
+    def run():
+        features, weights = model.attend(src, mask, tgt, 0, 0)
+        loss = features.square().sum() + weights.square().sum()
+        gradients = torch.autograd.grad(loss, [*model.parameters()], allow_unused=True)
+        return [features, weights, *(gradient for gradient in gradients if gradient is not None)]
+
+    fused = run()
+    model.decoder.fused = False
+    for ours, theirs in zip(fused, run(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
 def draw(*shape):
     return torch.randn(shape, dtype=torch.float64, requires_grad=True)
 

@@ -3,9 +3,12 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_training import MODELS
 
+from translate.batches import collate
+from translate.model import build_model
 from translate.training import loss as loss_module
-from translate.training.loss import cross_entropy
+from translate.training.loss import Guide, batch_loss, cross_entropy, guided_loss
 
 
 def draw(count=7, size=4, pieces=9, dtype=torch.float32):
@@ -148,3 +151,34 @@ def test_in_bfloat16_loss_and_gradients_are_close(label_smoothing, features_type
     ):
         assert ours.dtype == like.dtype
         torch.testing.assert_close(ours.float(), theirs, atol=0.02, rtol=0.05)
+
+
+def test_the_guide_is_the_cross_entropy_between_links_and_weights():
+    weights = torch.rand(2, 3, 4).softmax(dim=-1)
+    links = torch.zeros(2, 3, 4, dtype=torch.bool)
+    links[0, 1, 2] = links[1, 0, 0] = links[1, 0, 3] = True
+    by_hand = -weights[0, 1, 2].log() - (weights[1, 0, 0].log() + weights[1, 0, 3].log()) / 2
+    torch.testing.assert_close(guided_loss(weights, links), by_hand)
+    assert guided_loss(weights, torch.zeros_like(links)) == 0
+
+
+def test_a_weight_of_zero_leaves_the_guide_finite():
+    scores = torch.tensor([[[0.0, 200.0]]], requires_grad=True)
+    loss = guided_loss(scores.softmax(dim=-1), torch.tensor([[[True, False]]]))
+    (gradient,) = torch.autograd.grad(loss, scores)
+    assert torch.isfinite(loss)
+    assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("kind", ["gru", "transformer"])
+def test_a_batch_with_links_has_the_guides_share_of_the_loss(kind):
+    model = build_model(MODELS[kind], 12, 12, joint=True).eval()
+    batch = collate([[5, 6, 7], [8]], [[9, 4], [5, 6, 7]])
+    links = torch.rand(2, 4, 4) > 0.5
+    links &= batch.src_mask[:, None]
+    plain, nll = batch_loss(model, batch, 0.1)
+    guided, same_nll = batch_loss(model, batch._replace(links=links), 0.1, Guide(0, 0, 0.3))
+    weights = model.align(batch.src, batch.src_mask, batch.tgt_in)[0][:, 0, 0]
+    torch.testing.assert_close(guided - plain, 0.3 * guided_loss(weights, links) / 7)
+    torch.testing.assert_close(nll, same_nll)
+    torch.testing.assert_close(batch_loss(model, batch, 0.1, Guide(0, 0, 0.3))[0], plain)  # without links

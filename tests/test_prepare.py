@@ -164,3 +164,12 @@ def test_a_folder_without_tokenizers_is_refused(config, tmp_path):
 def test_a_missing_tokenizer_is_named(config, tmp_path):
     with pytest.raises(InputError, match=r"none\.model: no such file"):
         prepare_run(with_tokenizer(config, path=str(tmp_path / "none.model")), tmp_path / "run")
+
+
+def test_both_directions_need_one_vocabulary(config, tmp_path):
+    separate = with_data(with_tokenizer(config, joint=False), directions="both")
+    with pytest.raises(
+        UsageError, match=r"directions both needs one vocabulary .* but there is one for each"
+    ):
+        prepare_run(separate, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

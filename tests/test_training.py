@@ -15,6 +15,7 @@ from tiny_training import (
     probe,
     tiny_config,
     weights,
+    with_data,
     with_training,
 )
 
@@ -120,6 +121,14 @@ def test_the_summary_and_the_card_say_what_was_trained(run):
     assert run.read_json(run.data_path)["train_sha256"] in card
     assert f"Best validation BLEU {summary['best_bleu']} at step {summary['best_step']} of 10" in card
     assert "batch_tokens: 80" in card
+    assert "backwards" not in card
+
+
+def test_the_card_of_a_run_in_both_directions_says_so(tmp_path):
+    config = with_data(tiny_config(tmp_path, max_steps=1), directions="both")
+    card = train(config, tmp_path / "run").card_path.read_text(encoding="utf-8")
+    assert f'seq2see translate {tmp_path / "run"} --backwards "..."' in card
+    assert "in both directions" in card
 
 
 @pytest.mark.parametrize("average", ["ema", "none"])

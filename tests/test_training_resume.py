@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_training import assert_equal, assert_same_run, checkpoint, copy_run, probe, tiny_config
+from tiny_training import assert_equal, assert_same_run, checkpoint, copy_run, probe, tiny_config, with_data
 
 from translate.errors import InputError
 from translate.run_directory import RunDirectory
@@ -21,6 +21,7 @@ KINDS = {
     "gru": {"accumulate": 2, "validate_every": 4, "max_steps": 9},
     # 5 batches: step 3 has the last batch of an epoch and the first one of the next.
     "gru-odd": {"pairs": 34, "accumulate": 2, "validate_every": 5, "max_steps": 6},
+    "gru-both": {"validate_every": 3, "max_steps": 7, "pairs": 24},  # 6 batches: step 6 ends an epoch
     "lstm": {"validate_every": 3, "max_steps": 8, "average": "none"},  # the second validation ends an epoch
     "transformer": {"validate_every": 3, "max_steps": 7, "schedule": "inverse_sqrt"},
 }
@@ -34,6 +35,7 @@ def started(tmp_path_factory):
     def prepare(kind: str) -> tuple[RunDirectory, RunDirectory]:
         folder = tmp_path_factory.mktemp(kind)
         config = tiny_config(folder, kind.partition("-")[0], checkpoint_every=1, **KINDS[kind])
+        config = with_data(config, directions="both" if kind.endswith("both") else "forward")
         fresh = prepare_run(config, folder / "fresh")
         whole = copy_run(fresh, folder / "whole")
         resume(whole.path)

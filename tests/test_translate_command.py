@@ -358,3 +358,17 @@ def test_a_reader_that_goes_away_is_no_error(run):
     result = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, check=False)
     assert result.stdout.count(b"\n") == 1
     assert result.stderr.decode() == ENGINE
+
+
+def test_backwards(tmp_path, capsys):
+    run = tiny_run(tmp_path, directions="both")
+    wanted = Translator(run, "cpu", backwards=True).translate(LINES)
+    assert translate(run, "--src", "in.txt", "--backwards", "--json") == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["score"] for each in found] == [round(each.score, 4) for each in wanted]
+    assert found[0]["score"] != round(Translator(run, "cpu").translate(LINES)[0].score, 4)
+
+
+def test_backwards_is_refused_for_a_run_that_only_goes_forward(run, capsys):
+    assert translate(run, "--src", "in.txt", "--backwards") == 2
+    assert "was trained to translate forward only" in capsys.readouterr().err

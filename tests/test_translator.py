@@ -10,10 +10,11 @@ from tiny import MODEL, SEARCH, tiny_run, tiny_tokenizers
 
 from translate import Translator
 from translate.config import SearchConfig
+from translate.engine import max_length
 from translate.errors import InputError, UsageError
 from translate.model import build_model
 from translate.padding import pad
-from translate.tokenizer import BOS_ID, EOS_ID
+from translate.tokenizer import BACKWARDS_ID, BOS_ID, EOS_ID
 from translate.torch_engine import TorchEngine
 from translate.translator import cut, translate_texts
 
@@ -287,3 +288,26 @@ def test_a_translator_needs_a_run_and_a_device(run, tmp_path):
         Translator(tmp_path / "nothing")
     with pytest.raises(UsageError, match="device tpu is not there"):
         Translator(run, "tpu")
+
+
+def test_backwards_the_source_begins_with_a_mark_that_no_text_can_spell(tmp_path):
+    translator = Translator(tiny_run(tmp_path, directions="both"), "cpu", backwards=True)
+    texts = ["Ein Hund läuft.", "", "Zwei Kinder <s>"]
+    search = translator.config.search
+    rows = translator.tokenizers.src.encode_batch(texts)
+    assert all(BACKWARDS_ID not in row for row in rows)
+    limits = [max_length(len(row), search) for row in rows]
+    marked = [[BACKWARDS_ID, *rows[0]], [BACKWARDS_ID, *rows[2]]]
+    found = translator.engine.search(marked, [limits[0], limits[2]], search)
+    wanted = [translator.tokenizers.tgt.decode(hypotheses[0].tokens) for hypotheses in found]
+    there = translator.translate(texts)
+    assert [translation.text for translation in there] == [wanted[0], "", wanted[1]]
+    assert there[0].score == pytest.approx(found[0][0].score)
+    forward = Translator(tmp_path / "run", "cpu").translate(texts)
+    assert abs(forward[0].score - there[0].score) > 1e-4
+
+
+def test_backwards_needs_a_run_that_was_trained_so(tmp_path):
+    run = tiny_run(tmp_path)
+    with pytest.raises(UsageError, match="run was trained to translate forward only: going backwards needs"):
+        Translator(run, backwards=True)

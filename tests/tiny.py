@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -65,9 +66,10 @@ def tiny_run(
     search: SearchConfig = SEARCH,
     max_length: int = 32,
     tokenizers: Tokenizers | None = None,
+    directions: Literal["forward", "both"] = "forward",
 ) -> Path:
     """Make a run directory called `run` in a folder, and return its path."""
-    config = Config(data=DataConfig(max_length=max_length), model=model, search=search)
+    config = Config(data=DataConfig(max_length=max_length, directions=directions), model=model, search=search)
 
     def prepare(directory: RunDirectory) -> None:
         vocabularies = tokenizers or tiny_tokenizers()

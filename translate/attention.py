@@ -219,6 +219,13 @@ class Attention(nn.Module):
         """Return the contexts only, by the fastest kernel there is."""
         return self(query, memory)[0]  # type: ignore[no-any-return]  # nn.Module.__call__ is untyped
 
+    def attend(
+        self, query: Float[Tensor, "R T H"], memory: Memory, head: int | None
+    ) -> tuple[Float[Tensor, "R T C"], Float[Tensor, "R T S"]]:
+        """Return the contexts, and the weights of one head (None: the mean of all)."""
+        context, weights = self(query, memory)
+        return context, weights[:, _heads(head)].mean(dim=1)
+
     def cover(
         self, keys: Float[Tensor, "B N S A"], coverage: Float[Tensor, "B N S"]
     ) -> Float[Tensor, "B N S A"]:
@@ -330,7 +337,24 @@ class ScaledDotAttention(Attention):
         """The same contexts as `forward`, by torch's fused kernel where softmax is the normalizer."""
         if self.normalizer != "softmax":
             return super().context(query, memory)
-        queries = split_heads(memory.by_source(self.project_query(query)), self.heads)
+        return self._fused_context(self._queries(query, memory), memory)
+
+    def attend(
+        self, query: Float[Tensor, "R T H"], memory: Memory, head: int | None
+    ) -> tuple[Float[Tensor, "R T C"], Float[Tensor, "R T S"]]:
+        """The same as any attention's, but only one head's weights are taken beside the fused kernel."""
+        if self.normalizer != "softmax":
+            return super().attend(query, memory, head)
+        queries = self._queries(query, memory)
+        with _full_precision(query.device):
+            scores = self.score(_precise(queries[:, _heads(head)]), memory.keys[:, _heads(head)])
+            weights = normalize(scores, memory.mask[:, None, None, :]).mean(dim=1)
+        return self._fused_context(queries, memory), memory.by_row(weights)
+
+    def _queries(self, query: Float[Tensor, "R T H"], memory: Memory) -> Float[Tensor, "B N Q A"]:
+        return split_heads(memory.by_source(self.project_query(query)), self.heads)
+
+    def _fused_context(self, queries: Float[Tensor, "B N Q A"], memory: Memory) -> Float[Tensor, "R T C"]:
         context = fused_attention(queries, memory.keys, memory.values, memory.mask[:, None, None, :])
         return self.join(memory.by_row(join_heads(context)))  # type: ignore[no-any-return]
 
@@ -385,6 +409,11 @@ def split_heads(x: Float[Tensor, "B T X"], heads: int) -> Float[Tensor, "B N T D
 def join_heads(x: Float[Tensor, "B N T D"]) -> Float[Tensor, "B T X"]:
     """Undo `split_heads`."""
     return x.transpose(1, 2).flatten(2)
+
+
+def _heads(head: int | None) -> slice:
+    """This one, or all."""
+    return slice(None) if head is None else slice(head, head + 1)
 
 
 def _additive_score(

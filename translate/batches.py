@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from datasets import Dataset, Features, Value
 from datasets.arrow_writer import ArrowWriter
 from jaxtyping import Bool, Int
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from translate.errors import InputError
 from translate.padding import pad
-from translate.tokenizer import BOS_ID, EOS_ID
+from translate.tokenizer import BACKWARDS_ID, BOS_ID, EOS_ID
 
 Indices = NDArray[np.integer[Any]]
 
@@ -28,6 +29,7 @@ COLUMNS = Features(  # 32 bits, not 64: there may be millions of pairs
     }
 )
 SORTED_TOGETHER = 1 << 14  # rows: what sorting them needs beside the result is then nothing to speak of
+LINKS = Features({"links": [Value("uint32")]})  # of a pair: source piece << 16 | target piece
 WRITTEN_TOGETHER = (
     10_000  # pairs: few enough to be in memory, and many, since each piece of a file costs some
 )
@@ -41,6 +43,7 @@ class Batch(NamedTuple):
     tgt_in: Int[Tensor, "B T"]  # beginning of sentence, pieces
     tgt_out: Int[Tensor, "B T"]  # pieces, end of sentence
     tgt_mask: Bool[Tensor, "B T"]
+    links: Bool[Tensor, "B T S"] | None = None  # where a guided attention should look, row by row
 
     @property
     def tokens(self) -> Int[Tensor, ""]:
@@ -65,7 +68,9 @@ def deal(batch: Batch, count: int) -> list[tuple[Batch, float]]:
     count = min(count, len(batch.src))
     if count == 1:
         return [(batch, 1.0)]
-    parts = [Batch(*(tensor[number::count] for tensor in batch)) for number in range(count)]
+    parts = [Batch(*(tensor[number::count] for tensor in batch[:5])) for number in range(count)]
+    if batch.links is not None:
+        parts = [part._replace(links=batch.links[number::count]) for number, part in enumerate(parts)]
     return [(part, float(part.tgt_mask.sum() / batch.tgt_mask.sum())) for part in parts]
 
 
@@ -144,29 +149,85 @@ class Pairs(Protocol):
 class IdPairs:
     """Tokenised sentence pairs, memory-mapped from an Arrow folder (columns src and tgt).
 
+    Args:
+        both: each pair is there twice; the second half of the rows are the pairs read backwards, whose
+            sources (the targets) begin with BACKWARDS_ID.
+
     Raises:
         InputError: the folder is missing or damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, both: bool = False) -> None:
+        self.both = both
         try:
             self._rows = Dataset.from_file(str(folder / IDS))
-            self.src_lengths: Indices = self._rows.data.column("src_length").to_numpy()
-            self.tgt_lengths: Indices = self._rows.data.column("tgt_length").to_numpy()
+            src: Indices = self._rows.data.column("src_length").to_numpy()
+            tgt: Indices = self._rows.data.column("tgt_length").to_numpy()
+            self.src_lengths = np.concatenate([src, tgt + 1]) if both else src
+            self.tgt_lengths = np.concatenate([tgt, src]) if both else tgt
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
                 f"{folder}: the training pairs in it are missing or damaged ({error}); restore the folder, "
                 "or train again"
             ) from None
 
+        self._links: Dataset | None = None
+        self._shift = 0
+
+    @property
+    def pairs(self) -> int:
+        """How many there are, whatever the directions."""
+        return len(self._rows)
+
+    def use_links(self, path: Path, shift: int) -> None:
+        """Let batches have links from now on.
+
+        Args:
+            path: what `write_links` wrote, for these pairs.
+            shift: 0 for the row in which a piece is emitted, 1 for the one in which it has been read.
+
+        Raises:
+            InputError: the file is missing or damaged, or not of these pairs.
+        """
+        try:
+            links = Dataset.from_file(str(path))
+            links.data.column("links")
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{path}: the links of the training pairs are missing or damaged ({error}); train again"
+            ) from None
+        if len(links) != self.pairs:
+            raise InputError(
+                f"{path} links {len(links)} pairs, but there are {self.pairs}: they belong to another run"
+            )
+        self._links, self._shift = links, shift
+
     def __len__(self) -> int:
-        """Number of pairs."""
+        """Number of pairs; one that is read in both directions counts twice."""
         return len(self.src_lengths)
 
     def batch(self, rows: Indices) -> Batch:
         """Read and pad these pairs."""
-        pairs = self._rows[rows.tolist()]
-        return collate(pairs["src"], pairs["tgt"])
+        backwards = rows >= len(self._rows)
+        pairs = self._rows[(rows % len(self._rows)).tolist()]
+        src, tgt = pairs["src"], pairs["tgt"]
+        for number in np.flatnonzero(backwards).tolist():
+            src[number], tgt[number] = [BACKWARDS_ID, *tgt[number]], src[number]
+        batch = collate(src, tgt)
+        return batch if self._links is None else batch._replace(links=self._linked(batch, rows))
+
+    def _linked(self, batch: Batch, rows: Indices) -> Bool[Tensor, "B T S"]:
+        """The links of these pairs, as rows of the decoder and columns of what it reads."""
+        assert self._links is not None
+        of_pairs = self._links[(rows % self.pairs).tolist()]["links"]
+        numbers = np.repeat(np.arange(len(rows)), [len(codes) for codes in of_pairs])
+        codes = np.array([code for codes in of_pairs for code in codes], dtype=np.int64)
+        src, tgt = codes >> 16, codes & 0xFFFF
+        backwards = rows[numbers] >= self.pairs
+        links = torch.zeros(*batch.tgt_out.shape, batch.src.shape[1], dtype=torch.bool)
+        emitted, read = np.where(backwards, src, tgt), np.where(backwards, tgt + 1, src)
+        links[numbers, emitted + self._shift, read] = True
+        return links
 
     def padding(self, batches: Sequence[Indices]) -> float:
         """Share of the batches' slots that are padding."""
@@ -181,7 +242,12 @@ class IdPairs:
             [chunk.flatten().to_numpy() for chunk in self._rows.data.column(side).chunks]
             for side in ("src", "tgt")
         )
-        return np.concatenate(src).astype(np.int32), np.concatenate(tgt).astype(np.int32)
+        src_ids, tgt_ids = (np.concatenate(side).astype(np.int32) for side in (src, tgt))
+        if not self.both:
+            return src_ids, tgt_ids
+        lengths = self.tgt_lengths[: len(self._rows)].astype(np.int64) - 1
+        tagged = np.insert(tgt_ids, np.cumsum(lengths) - lengths, BACKWARDS_ID)
+        return np.concatenate([src_ids, tagged]), np.concatenate([tgt_ids, src_ids])
 
     @staticmethod
     def write(folder: Path, src: Iterable[Sequence[int]], tgt: Iterable[Sequence[int]]) -> None:
@@ -202,6 +268,15 @@ class IdPairs:
                     }
                 )
             writer.finalize()
+
+
+def write_links(path: Path, pairs: Iterable[Iterable[tuple[int, int]]]) -> None:
+    """Write the (source piece, target piece) links of each pair as they come, for `IdPairs.use_links`."""
+    rows = iter(pairs)
+    with ArrowWriter(path=str(path), features=LINKS, writer_batch_size=WRITTEN_TOGETHER) as writer:
+        while piece := list(islice(rows, WRITTEN_TOGETHER)):
+            writer.write_batch({"links": [[src << 16 | tgt for src, tgt in links] for links in piece]})
+        writer.finalize()
 
 
 class BatchLoader:

@@ -55,6 +55,7 @@ class Opening(NamedTuple):
     engine: EngineName
     threads: int
     weights: int  # when they were written: they may have been replaced meanwhile
+    backwards: bool
 
 
 class Answer(NamedTuple):
@@ -107,6 +108,7 @@ def translate_text(
                     engine.name,
                     max(1, engine.threads // count),
                     translator.weights_written,
+                    translator.backwards,
                 )
                 with Workers(count, opening, manner) as workers:
                     yield from workers.translate(chain([chunk, following], source), text.ready, done + 1)
@@ -265,7 +267,9 @@ def _work(connection: Connection, opening: Opening, manner: Manner) -> None:
 
 
 def _open(opening: Opening) -> Translator:
-    translator = Translator(opening.run, opening.device, opening.engine, opening.threads)
+    translator = Translator(
+        opening.run, opening.device, opening.engine, opening.threads, backwards=opening.backwards
+    )
     if translator.weights_written != opening.weights:
         raise InputError(
             f"{translator.directory.weights_path} was replaced while translating began: run the command again"

@@ -5,12 +5,14 @@ field's docstring is its help text. Nothing heavy is imported, so `--help` is qu
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from translate.errors import UsageError
 
 Score = Literal["additive", "dot", "general", "scaled_dot", "symmetric"]
 Normalizer = Literal["softmax", "sparsemax", "entmax15"]
+
+MOST_LINKED = 2**16  # pieces of a side: the number of each is half of four bytes
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,9 @@ class DataConfig:
     """Validation text; without it, `valid_size` pairs are held out from the training text."""
     valid_tgt: str | None = None
     """Its translations, line by line."""
+    directions: Literal["forward", "both"] = "forward"
+    """both: one model learns to translate from src to tgt and back, each pair once an epoch in either
+    direction; its vocabulary is joint."""
     tgt_lang: str | None = None
     """Language translated into, such as de: validation BLEU splits zh, ja and others by character. A corpus
     folder knows its own."""
@@ -188,6 +193,21 @@ class TrainingConfig:
     in its time depends on the machine, so only without a limit is it the same every time."""
     learning_rate: float = 2e-3
     """Highest learning rate."""
+    alignment: Literal["none", "guided"] = "none"
+    """guided: besides translating, one attention is trained towards links (Chen et al. 2016; Garg et al.
+    2019)."""
+    alignment_links: str = "self"
+    """Where links come from. self: the model's own, of the two directions where it has both, from
+    alignment_start on (after Chen et al. 2020). fast_align: what that makes of the training pairs (an extra).
+    Else a file with links i-j of words between white space, from 0, a line for each of the training text."""
+    alignment_start: float = 0.5
+    """Share of the run after which the model aligns the corpus to be guided by its own links."""
+    alignment_weight: float = 0.05
+    """The guide's cross-entropy counts so much beside that of translating (0.05: Garg et al. 2019)."""
+    alignment_layer: int = 0
+    """Transformer only: the layer that is guided, from 1 (0: the last but one, or the only one)."""
+    alignment_head: int = 1
+    """The attention head that is guided, from 1."""
     schedule: Literal["cosine", "inverse_sqrt"] = "cosine"
     """cosine to zero (Loshchilov & Hutter 2017), or inverse square root (Vaswani et al. 2017)."""
     warmup_steps: int = 300
@@ -230,6 +250,11 @@ class TrainingConfig:
         _at_least(self, "training", max_minutes=0, warmup_steps=0, weight_decay=0, clip_norm=0, patience=0)
         _at_least(self, "training", learning_rate=0, checkpoint_every=0, seed=0, threads=0)
         _at_least(self, "training", processes=0)
+        _at_least(self, "training", alignment_weight=0, alignment_layer=0, alignment_head=1)
+        if not 0 < self.alignment_start < 1:
+            raise UsageError(
+                f"training.alignment_start is {self.alignment_start}: it must be above 0 and below 1"
+            )
         for name in ("label_smoothing", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(
@@ -252,6 +277,33 @@ class Config:
     search: SearchConfig = field(default_factory=SearchConfig)
     """The search used by `translate` and `evaluate` unless told otherwise."""
 
+    def __post_init__(self) -> None:
+        _check_guide(self)
+
+
+class GuidedHead(NamedTuple):
+    """The attention that training guides towards links."""
+
+    layer: int  # from 0
+    head: int  # from 0
+    shift: int  # 0: the row of the step that emits a piece is guided; 1: of the step that has read it
+
+
+def guided_head(config: Config) -> GuidedHead | None:
+    """Return which attention is guided, if one is.
+
+    A transformer's is guided at the step that has read the piece (as Chen et al. 2020, SHIFT-AET), so that
+    the head need not know yet what will be emitted. A recurrent decoder's one attention is guided at the step
+    that emits the piece, whose context has to bring the word.
+    """
+    settings = config.training
+    if settings.alignment == "none":
+        return None
+    transformer = config.model.decoder.type == "transformer"
+    layers = config.model.decoder.layers if transformer else 1
+    layer = settings.alignment_layer or max(layers - 1, 1)
+    return GuidedHead(layer - 1, settings.alignment_head - 1, int(transformer))
+
 
 # Everyday flags and the settings they stand for.
 ALIASES = {
@@ -269,7 +321,16 @@ ALIASES = {
     "device": "training.device",
     "threads": "training.threads",
     "precision": "training.precision",
+    "alignment": "training.alignment",
 }
+
+
+def check_both_directions(config: Config, run: str) -> None:
+    """Refuse a run whose model has not learned to read its pairs backwards."""
+    if config.data.directions != "both":
+        raise UsageError(
+            f"{run} was trained to translate forward only: going backwards needs data.directions both"
+        )
 
 
 def _at_least(config: object, group: str, **least: int) -> None:
@@ -277,6 +338,29 @@ def _at_least(config: object, group: str, **least: int) -> None:
         value = getattr(config, name)
         if not value >= limit:  # so that NaN is refused too
             raise UsageError(f"{group}.{name} is {value}: it must be at least {limit}")
+
+
+def _check_guide(config: Config) -> None:
+    """Refuse a guide for an attention that is not there, or that cannot follow."""
+    guided, attention = guided_head(config), config.model.attention
+    if guided is None:
+        return
+    layers = config.model.decoder.layers if guided.shift else 1
+    for name, number, count in (("layer", guided.layer, layers), ("head", guided.head, attention.heads)):
+        if number >= count:
+            raise UsageError(
+                f"training.alignment_{name} is {number + 1}, but attention has {count} to be guided"
+            )
+    if attention.normalizer != "softmax":
+        raise UsageError(
+            "training.alignment guided needs model.attention.normalizer softmax, got "
+            f"{attention.normalizer}: a weight of zero has no gradient"
+        )
+    if config.data.max_length >= MOST_LINKED:
+        raise UsageError(
+            f"training.alignment guided links pieces of sentences with less than {MOST_LINKED}, but "
+            f"data.max_length is {config.data.max_length}"
+        )
 
 
 def check_model(model: ModelConfig) -> None:

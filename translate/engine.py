@@ -41,7 +41,7 @@ class Engine(Protocol):
         The rows are computed together; what one gets does not depend on the others.
 
         Args:
-            rows: source ids without eos, none empty.
+            rows: source ids without eos, none empty; a direction tag may come first.
             max_lengths: most tokens of each row's translation, eos not counted, at least 1; if too few
                 hypotheses end by then, unfinished ones follow, scored by the tokens they have.
             config: how to search; its length ratio has become `max_lengths`.

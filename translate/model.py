@@ -93,6 +93,18 @@ class Seq2Seq(nn.Module):
         embedded = self.tgt_embedding(tgt_in) * self.scale
         return self.decoder.features(embedded, self.start(src, src_mask))  # type: ignore[arg-type]
 
+    def attend(
+        self,
+        src: Int[Tensor, "B S"],
+        src_mask: Bool[Tensor, "B S"],
+        tgt_in: Int[Tensor, "B T"],
+        layer: int,
+        head: int | None,
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B T S"]]:
+        """The features, and one layer's attention weights: of a head, or the mean of all (None)."""
+        embedded = self.tgt_embedding(tgt_in) * self.scale
+        return self.decoder.attend(embedded, self.start(src, src_mask), layer, head)  # type: ignore[arg-type]
+
     def forward(
         self, src: Int[Tensor, "B S"], src_mask: Bool[Tensor, "B S"], tgt_in: Int[Tensor, "B T"]
     ) -> Float[Tensor, "B T V"]:

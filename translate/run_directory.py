@@ -45,6 +45,7 @@ class RunDirectory:
         self.config_path = path / "config.yaml"
         self.weights_path = path / "model.safetensors"
         self.alignment_path = path / "alignment.json"
+        self.backwards_alignment_path = path / "alignment_backwards.json"
         self.export_path = path / "ctranslate2"
         self.checkpoint_path = path / "last.ckpt"
         self.previous_checkpoint_path = path / "previous.ckpt"
@@ -55,6 +56,7 @@ class RunDirectory:
         self.card_path = path / "README.md"
         self.data_path = path / "data.json"
         self.ids_path = path / "ids"
+        self.links_path = path / "ids" / "links.arrow"
         self.valid_src_path = path / "valid.src"
         self.valid_tgt_path = path / "valid.tgt"
 
@@ -255,6 +257,14 @@ class RunDirectory:
             ) from None
         current = made_from == (_sha256(self.weights_path), _fingerprint(tokenizers))
         return Export(self.export_path, quantization, positions, current)
+
+    # Links of the training pairs
+
+    def save_links(self, write: Callable[[Path], None]) -> None:
+        """Make the links what `write` writes to its argument: the whole file at any moment, or none."""
+        aside = self.links_path.with_suffix(".new")
+        write(aside)
+        _replace(aside, self.links_path)
 
     # Checkpoints to resume from
 

@@ -29,6 +29,8 @@ from translate.errors import InputError, UsageError
 log = logging.getLogger(__name__)
 
 PAD_ID, BOS_ID, EOS_ID, UNK_ID = 0, 1, 2, 3
+# Begins a source that is to be translated from the target language back: an id that no text can spell.
+BACKWARDS_ID = BOS_ID
 
 _SPECIAL_PIECES = ("<pad>", "<s>", "</s>", "<unk>")  # in the order of the ids
 _SPECIAL_IDS = frozenset((PAD_ID, BOS_ID, EOS_ID, UNK_ID))

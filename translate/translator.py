@@ -7,13 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from translate.config import SearchConfig
+from translate.config import SearchConfig, check_both_directions
 from translate.engine import Engine, EngineName, Hypothesis, max_length
 from translate.errors import InputError, UsageError
 from translate.grouping import group_by_tokens
 from translate.platforms import choose_plan, count_cores, gather_facts, set_threads
 from translate.run_directory import RunDirectory
-from translate.tokenizer import Tokenizer, Tokenizers
+from translate.tokenizer import BACKWARDS_ID, Tokenizer, Tokenizers
 
 if TYPE_CHECKING:
     from translate.model import Seq2Seq
@@ -59,17 +59,27 @@ class Translator:
             importing torch; auto takes ctranslate2 where it can, and says why if there is an export, but not
             a usable one.
         threads: of the processor (of torch's, in this whole process); 0: one per core.
+        backwards: from the language that the run calls its target to its source.
 
     Raises:
         InputError: no run directory there, one without good weights, or no export that fits.
-        UsageError: the device is not there, or not for the engine.
+        UsageError: the device is not there, or not for the engine; the model translates forward only.
     """
 
     def __init__(
-        self, run: str | Path, device: str = "auto", engine: EngineChoice = "torch", threads: int = 0
+        self,
+        run: str | Path,
+        device: str = "auto",
+        engine: EngineChoice = "torch",
+        threads: int = 0,
+        *,
+        backwards: bool = False,
     ) -> None:
         self.directory = RunDirectory.open(run)
         self.config = self.directory.config
+        self.backwards = backwards
+        if backwards:
+            check_both_directions(self.config, str(run))
         self.tokenizers = self.directory.tokenizers()
         self.weights_written = self.directory.weights_written()
         self._device = device
@@ -105,6 +115,7 @@ class Translator:
             on_long=on_long,
             max_src_length=self.config.data.max_length,
             first_line=first_line,
+            backwards=self.backwards,
         )
 
     def _open_engine(self, choice: EngineChoice, threads: int) -> Engine:
@@ -150,6 +161,7 @@ def translate_texts(
     on_long: OnLong = "split",
     max_src_length: int = 256,
     first_line: int = 1,
+    backwards: bool = False,
 ) -> list[Translation]:
     """Translate texts: as many come out as go in, in their order. A blank one becomes the empty text.
 
@@ -163,6 +175,7 @@ def translate_texts(
             of all parts. truncate: its first pieces are translated. Either is logged as a warning.
         max_src_length: pieces, end of sentence not counted; fewer where the engine takes no more.
         first_line: number of the first text in messages.
+        backwards: mark the texts as such to be translated back; the vocabulary is joint.
 
     Raises:
         InputError: a text is too long, with on_long error.
@@ -171,7 +184,7 @@ def translate_texts(
     if isinstance(texts, str):
         raise TypeError("texts is one str: give a sequence of them, such as [text]")
     if engine.positions is not None:
-        max_src_length = min(max_src_length, engine.positions - 1)
+        max_src_length = min(max_src_length, engine.positions - 1 - backwards)
         longest = max_length(max_src_length, search)
         if longest >= engine.positions:
             raise UsageError(
@@ -180,7 +193,10 @@ def translate_texts(
                 "torch"
             )
     parts = _parts(tokenizers.src, texts, max_src_length, on_long, first_line)
-    found = _search(engine, [part.ids for part in parts], search, batch_tokens or engine.batch_tokens)
+    tag = [BACKWARDS_ID] * backwards
+    rows = [[*tag, *part.ids] for part in parts]
+    limits = [max_length(len(part.ids), search) for part in parts]
+    found = _search(engine, rows, limits, search, batch_tokens or engine.batch_tokens)
     of_text: list[list[tuple[Part, list[Hypothesis]]]] = [[] for _ in texts]
     for part, hypotheses in zip(parts, found, strict=True):
         of_text[part.number].append((part, hypotheses))
@@ -191,13 +207,17 @@ def translate_texts(
 
 
 def _search(
-    engine: Engine, rows: Sequence[list[int]], search: SearchConfig, batch_tokens: int
+    engine: Engine,
+    rows: Sequence[list[int]],
+    limits: Sequence[int],
+    search: SearchConfig,
+    batch_tokens: int,
 ) -> list[list[Hypothesis]]:
     found: list[list[Hypothesis]] = [[] for _ in rows]
     slots = [(len(row) + 1) * search.beam_size for row in rows]
     for group in group_by_tokens(slots, batch_tokens):
-        together = [rows[number] for number in group]
-        hypotheses = engine.search(together, [max_length(len(row), search) for row in together], search)
+        together, most = [rows[number] for number in group], [limits[number] for number in group]
+        hypotheses = engine.search(together, most, search)
         for number, best in zip(group, hypotheses, strict=True):
             found[number] = best
     return found

@@ -17,6 +17,7 @@ The choice lies in the run directory (alignment.json) and is what `seq2see align
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -167,8 +168,12 @@ def choose_by_gold(
     return Choice(reading, threshold, "lowest alignment error rate on gold links", rate, count), table
 
 
-def save_choice(run: RunDirectory, choice: Choice) -> None:
-    """Write the choice to alignment.json, for the weights as they are now."""
+def save_choice(run: RunDirectory, choice: Choice, *, backwards: bool = False) -> None:
+    """Write the choice to alignment.json, for the weights as they are now.
+
+    Args:
+        backwards: it is that of the other direction, of a run with both; it has a file of its own.
+    """
     reading = choice.reading
     value = {
         "layer": reading.layer + 1,
@@ -180,17 +185,18 @@ def save_choice(run: RunDirectory, choice: Choice) -> None:
         "pairs": choice.pairs,
         "weights_sha256": run.weights_sha256(),
     }
-    run.save_json(run.alignment_path, value)
+    run.save_json(_path(run, backwards), value)
 
 
-def load_choice(run: RunDirectory) -> Choice | None:
+def load_choice(run: RunDirectory, *, backwards: bool = False) -> Choice | None:
     """Return the saved choice, if there is one; its reading says so in words, and whether it is out of date.
 
     Raises:
         InputError: alignment.json is damaged, or names what the model does not have.
     """
+    path = _path(run, backwards)
     try:
-        saved: Any = run.read_json(run.alignment_path)
+        saved: Any = run.read_json(path)
         if saved is None:
             return None
         head = None if saved["head"] == "mean" else int(saved["head"])
@@ -202,17 +208,20 @@ def load_choice(run: RunDirectory) -> Choice | None:
         current = saved["weights_sha256"] == run.weights_sha256()
     except (ValueError, TypeError, KeyError, UsageError):
         raise InputError(
-            f"{run.alignment_path} is damaged or of another model: choose anew with `seq2see align --choose`"
-            ", or remove it"
+            f"{path} is damaged or of another model: choose anew with `seq2see align --choose`, or remove it"
         ) from None
     why = f"chosen on {choice.pairs} pairs: {choice.criterion}, {choice.score:.1%}"
     if not current:
         log.warning(
             "%s was chosen before the run trained on: choose anew with `seq2see align --choose`",
-            run.alignment_path,
+            path,
         )
         why += ", before the run trained on"
     return choice._replace(reading=reading._replace(words=f"{reading.words} ({why})"))
+
+
+def _path(run: RunDirectory, backwards: bool) -> Path:
+    return run.backwards_alignment_path if backwards else run.alignment_path
 
 
 def _at_once(maps: Maps, readings: Sequence[Reading], level: Level) -> Alignment:

@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 
-from translate.config import ModelConfig
+from translate.config import GuidedHead, ModelConfig
 from translate.errors import UsageError
 from translate.grouping import group_by_tokens
 from translate.model import Seq2Seq
 from translate.padding import pad
-from translate.tokenizer import BOS_ID, EOS_ID, Tokenizer, Tokenizers
+from translate.tokenizer import BACKWARDS_ID, BOS_ID, EOS_ID, Tokenizer, Tokenizers
 
 log = logging.getLogger(__name__)
 
@@ -81,17 +81,23 @@ def shifts(config: ModelConfig) -> tuple[int, ...]:
 
 
 def choose_attention(
-    config: ModelConfig, layer: int | None = None, head: int | None = None, shift: int = 0
+    config: ModelConfig,
+    layer: int | None = None,
+    head: int | None = None,
+    shift: int | None = None,
+    guided: GuidedHead | None = None,
 ) -> Reading:
     """Choose a layer and a head, both counted from 1 as people do, and say it in words.
 
-    Without a layer, a transformer is read at the last but one (best in Garg et al. 2019);
-    without a head, the mean of all is taken.
+    If nothing else is asked for, the head that training guided is read, as it was guided. Else, without a
+    layer, a transformer is read at the last but one (best in Garg et al. 2019); without a head, the mean of
+    all is taken; without a shift, a row belongs to the piece emitted.
 
     Args:
         shift: 1 reads what the decoder attended to when the piece was its input, and so known to the query
             (Chen et al. 2020, SHIFT-ATT), instead of when the piece was about to be emitted; `shifts` has
             those that there are.
+        guided: the head that was guided, if one was.
 
     Raises:
         UsageError: The model has no such layer, head or shift.
@@ -104,6 +110,10 @@ def choose_attention(
         )
     if head is not None and not 1 <= head <= heads:
         raise UsageError(f"there is no head {head} to read: the attention has {_count(heads, 'head')}")
+    is_guided = guided is not None and (layer, head, shift) == (None, None, None)
+    if guided is not None and is_guided:
+        layer, head, shift = guided.layer + 1, guided.head + 1, guided.shift
+    shift = shift or 0
     if shift not in shifts(config):
         raise UsageError(
             f"the shift is {shift}: a row belongs to the piece emitted (0) or to one read before (up to "
@@ -119,6 +129,8 @@ def choose_attention(
         words.append(f"mean of {heads} heads" if head is None else f"head {head} of {heads}")
     if shift:
         words.append("shifted" if shift == 1 else f"shifted by {shift}")
+    if is_guided:
+        words.append("guided")
     text = ", ".join(words)
     if layers > 1 and layer is None:
         text += " (default: the last layer but one, Garg et al. 2019)"
@@ -132,9 +144,10 @@ def align_pairs(
     reading: Reading,
     *,
     batch_tokens: int = 4096,
+    backwards: bool = False,
 ) -> list[Alignment]:
     """Align pairs of (source, target) texts, piece by piece: `read_maps`, then `read`."""
-    maps = read_maps(model, tokenizers, pairs, batch_tokens=batch_tokens)
+    maps = read_maps(model, tokenizers, pairs, batch_tokens=batch_tokens, backwards=backwards)
     return [read(pair, reading) for pair in maps]
 
 
@@ -144,6 +157,7 @@ def read_maps(
     pairs: Sequence[tuple[str, str]],
     *,
     batch_tokens: int = 4096,
+    backwards: bool = False,
 ) -> list[Maps]:
     """Return what the decoder attends to in pairs of (source, target) texts, in one teacher-forced pass each.
 
@@ -152,7 +166,12 @@ def read_maps(
 
     Args:
         batch_tokens: target slots of a batch, padding included, and source slots likewise.
+        backwards: the model reads the target and emits the source, so the maps are of the swapped pairs; what
+            it attends to the mark of that direction is added to the end of sentence. For a model trained with
+            data.directions both.
     """
+    if backwards:
+        pairs = [(tgt, src) for src, tgt in pairs]
     ids = [
         ([*src, EOS_ID], [*tgt, EOS_ID])
         for src, tgt in zip(
@@ -167,7 +186,7 @@ def read_maps(
     lengths = [max(map(len, ids[index])) for index in kept]
     for group in group_by_tokens(lengths, batch_tokens):
         rows = [kept[position] for position in group]
-        for row, found in zip(rows, _run(model, [ids[row] for row in rows]), strict=True):
+        for row, found in zip(rows, _run(model, [ids[row] for row in rows], backwards), strict=True):
             results[row] = _maps(tokenizers, pairs[row], ids[row], *found)
     return results
 
@@ -211,21 +230,25 @@ def _is_alignable(pair: tuple[str, str], ids: tuple[list[int], list[int]]) -> bo
 
 @torch.inference_mode()
 def _run(
-    model: Seq2Seq, ids: Sequence[tuple[list[int], list[int]]]
+    model: Seq2Seq, ids: Sequence[tuple[list[int], list[int]]], backwards: bool
 ) -> list[tuple[Float[np.ndarray, "L N _ _"], Float[np.ndarray, " _"]]]:
     """Return all weights of each pair of ids, and its target's log-probabilities, without padding."""
-    src, src_mask = pad([src for src, _ in ids])
+    tag = [BACKWARDS_ID] * backwards
+    src, src_mask = pad([[*tag, *src] for src, _ in ids])
     tgt_in, _ = pad([[BOS_ID, *tgt[:-1]] for _, tgt in ids])
     tgt_out, _ = pad([tgt for _, tgt in ids])
     device = model.device
     weights, logits = model.align(src.to(device), src_mask.to(device), tgt_in.to(device))
     log_probs = -F.cross_entropy(logits.float().transpose(1, 2), tgt_out.to(device), reduction="none")
     maps, scores = weights.float().cpu().numpy(), log_probs.cpu().numpy()
-    # Copies: a slice would keep the weights of the whole batch alive.
-    return [
-        (maps[row, :, :, : len(tgt), : len(src)].copy(), scores[row, : len(tgt)].copy())
-        for row, (src, tgt) in enumerate(ids)
-    ]
+    found = []
+    for of_pair, log_probs_of_pair, (src_ids, tgt_ids) in zip(maps, scores, ids, strict=True):
+        length, end = len(tgt_ids), len(tag) + len(src_ids)
+        # Copies: a slice would keep the weights of the whole batch alive.
+        own = of_pair[:, :, :length, len(tag) : end].copy()
+        own[..., -1] += of_pair[:, :, :length, : len(tag)].sum(axis=-1)
+        found.append((own, log_probs_of_pair[:length].copy()))
+    return found
 
 
 def _maps(

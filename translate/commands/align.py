@@ -2,7 +2,8 @@
 
 Without --tgt, the model's own translations are aligned. Links are `source-target` words, counted from 0; a
 target word is linked to the source word that it attends to most, or to none if that is the end of sentence.
-With --reverse, a model that translates the other way has its say, too. With --links, the links of another
+With --reverse, a model that translates the other way has its say, too; a run that was trained in both
+directions has its own, with --symmetrize. With --links, the links of another
 program are scored, without a model.
 """
 
@@ -27,7 +28,7 @@ from translate.errors import UsageError
 
 if TYPE_CHECKING:
     from translate.alignment.aer import Gold
-    from translate.alignment.extract import Alignment, Reading
+    from translate.alignment.extract import Alignment, Maps, Reading
     from translate.alignment.words import Level, Linked
     from translate.run_directory import RunDirectory
     from translate.translator import Translator
@@ -38,11 +39,21 @@ Pair = tuple[str, str]
 
 
 class Direction(NamedTuple):
-    """A model, and which of its attentions is read."""
+    """A model, which way it reads the pairs, and which of its attentions is read."""
 
     translator: "Translator"
+    way: Literal["forward", "reverse", "backwards"]  # reverse: a run that translates the other way
     reading: "Reading"
     threshold: float | None  # that was chosen with the reading
+
+    def maps(self, pairs: Sequence[Pair]) -> "list[Maps]":
+        """Read the pairs: as they are, or swapped."""
+        from translate.alignment.extract import read_maps
+
+        if self.way == "reverse":
+            pairs = [(tgt, src) for src, tgt in pairs]
+        model, tokenizers = self.translator.model, self.translator.tokenizers
+        return read_maps(model, tokenizers, pairs, backwards=self.way == "backwards")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -102,7 +113,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="Try all layers, heads and shifts on the pairs, and save the best in the run directory, for all "
         "that align there later. The best one has the fewest errors on --gold, or agrees most with the "
-        "--reverse run, whose best is saved there.",
+        "other direction: the --reverse run, or the run itself if it translates both ways.",
     )
     parser.add_argument(
         "--report",
@@ -115,8 +126,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Literal[
             "intersection", "union", "grow-diag", "grow-diag-final", "grow-diag-final-and", "average"
         ],
-        help="With --reverse: which links of the two directions are kept, or average: links of their mean "
-        "weights. Default: grow-diag.",
+        help="With two directions, of --reverse or of a run trained with data.directions both: which links "
+        "are kept, or average: links of their mean weights. Default with --reverse: grow-diag.",
     )
     parser.add_argument(
         "--extract",
@@ -198,45 +209,59 @@ def _judge(
     from translate.commands.alignment_judging import choose, report, show
 
     if options.choose:
-        print(choose(forward.translator, None if backward is None else backward.translator, pairs, gold))
+        print(choose(forward, backward, pairs, gold))
         return
     found = report(options, forward, backward, pairs, gold)
     write_text(show(found, as_object=options.format == "json"), options.out)
 
 
 def _open(options: Namespace) -> tuple[Direction, Direction | None]:
-    """Open the model, and the one of --reverse; options that fit neither are refused before."""
+    """Open the model, and the other direction; options that fit neither are refused before."""
     from translate.run_directory import RunDirectory
 
-    directories = [RunDirectory.open(path) for path in (options.run, options.reverse) if path is not None]
+    directory = RunDirectory.open(options.run)
+    ways: list[tuple[RunDirectory, Literal["forward", "reverse", "backwards"]]] = [(directory, "forward")]
     if options.reverse is not None:
-        check_reverse(options, *(directory.config for directory in directories))
-    readings = [_reading(options, directory) for directory in directories]
+        ways.append((RunDirectory.open(options.reverse), "reverse"))
+        check_reverse(options, directory.config, ways[1][0].config)
+    elif directory.config.data.directions == "both":
+        if options.symmetrize is not None or options.choose or options.report:
+            ways.append((directory, "backwards"))
+    elif options.symmetrize is not None:
+        raise UsageError(
+            "--symmetrize needs a second direction: give its run with --reverse, or a run that was trained "
+            "with data.directions both"
+        )
+    readings = [_reading(options, *way) for way in ways]
 
     from translate.translator import Translator  # from here on it takes time
 
+    translators = {each.path: Translator(each.path, device=options.device) for each, _ in ways}
     forward, *others = (
-        Direction(Translator(directory.path, device=options.device), *reading)
-        for directory, reading in zip(directories, readings, strict=True)
+        Direction(translators[each.path], way, *reading)
+        for (each, way), reading in zip(ways, readings, strict=True)
     )
     return forward, others[0] if others else None
 
 
-def _reading(options: Namespace, directory: "RunDirectory") -> "tuple[Reading, float | None]":
+def _reading(options: Namespace, directory: "RunDirectory", way: str) -> "tuple[Reading, float | None]":
     """Return which attention of a run is read, and the threshold that was chosen with it.
 
     What was chosen for the run holds as a whole, unless something else is asked for.
     """
     from translate.alignment.choose import load_choice
     from translate.alignment.extract import choose_attention
+    from translate.config import guided_head
 
     asked = options.layer is not None or options.head is not None or options.shifted or options.plain
-    saved = None if asked or options.choose else load_choice(directory)
+    saved = None if asked or options.choose else load_choice(directory, backwards=way == "backwards")
     if saved is not None:
         return saved.reading, saved.threshold
     head = None if options.head == "mean" else options.head
+    shift = int(options.shifted) if asked else None
+    config = directory.config
     try:
-        return choose_attention(directory.config.model, options.layer, head, int(options.shifted)), None
+        return choose_attention(config.model, options.layer, head, shift, guided_head(config)), None
     except UsageError as error:
         raise UsageError(f"{directory.path}: {error}") from error
 
@@ -272,16 +297,14 @@ def _align(
             for alignment in alignments:
                 yield Linked(alignment, links(alignment, *taken))
         else:
-            others = _at_level(options, backward, [(tgt, src) for src, tgt in chunk])
+            others = _at_level(options, backward, chunk)
             for alignment, other in zip(alignments, others, strict=True):
                 yield combine(alignment, other, options.symmetrize or "grow-diag", *taken)
 
 
 def _at_level(options: Namespace, direction: Direction, pairs: list[Pair]) -> list["Alignment"]:
-    from translate.alignment.extract import align_pairs
+    from translate.alignment.extract import read
     from translate.alignment.words import at_level
 
     level: Level = options.level or ("word" if options.gold is None else "token")
-    translator = direction.translator
-    found = align_pairs(translator.model, translator.tokenizers, pairs, direction.reading)
-    return [at_level(pieces, level) for pieces in found]
+    return [at_level(read(maps, direction.reading), level) for maps in direction.maps(pairs)]

@@ -39,8 +39,6 @@ def check_usage(options: Namespace) -> None:
         if options.tgt is None:
             raise UsageError("--gold links words of a given translation: give it with --tgt")
     _check_judging(options)
-    if options.symmetrize is not None and options.reverse is None:
-        raise UsageError("--symmetrize needs a second direction: give its run with --reverse")
     if options.extract == "threshold" and options.threshold is None:
         raise UsageError("--extract threshold needs --threshold: the least weight of a link")
     for name in ("limit", "beam_size"):

@@ -13,10 +13,9 @@ from translate.errors import UsageError
 if TYPE_CHECKING:
     from translate.alignment import Link
     from translate.alignment.aer import Gold
-    from translate.alignment.extract import Alignment, Maps, Reading
+    from translate.alignment.extract import Alignment, Reading
     from translate.alignment.report import Report
     from translate.commands.align import Direction
-    from translate.translator import Translator
 
 log = logging.getLogger(__name__)
 
@@ -24,46 +23,45 @@ Pair = tuple[str, str]
 
 
 def choose(
-    translator: "Translator", reverse: "Translator | None", pairs: Sequence[Pair], gold: "list[Gold] | None"
+    forward: "Direction", backward: "Direction | None", pairs: Sequence[Pair], gold: "list[Gold] | None"
 ) -> str:
-    """Choose which attention is read, save it in the run (and in the reverse run), and return all scores.
+    """Choose which attention is read in each direction, save it in their runs, and return all scores.
 
     Raises:
         UsageError: There is neither gold nor another direction, so nothing to choose by.
     """
     from translate.alignment.choose import choose_by_agreement, choose_by_gold, save_choice
 
-    if gold is None and reverse is None:
-        raise UsageError(
-            "--choose needs something to choose by: a run that translates the other way (--reverse RUN2), or "
-            "links that people drew (--gold FILE)"
-        )
-    forward, backward = _both(translator, reverse, pairs)
-    config = translator.config.model
+    maps = forward.maps(pairs)
+    config, back = forward.translator.config.model, None
     if gold is not None:
-        choice, rates = choose_by_gold(forward, gold, config)
-        save_choice(translator.directory, choice)
-        if reverse is not None and backward is not None:
-            back, _ = choose_by_gold(backward, gold, reverse.config.model, swapped=True)
-            save_choice(reverse.directory, back)
+        choice, rates = choose_by_gold(maps, gold, config)
+        if backward is not None:
+            theirs = backward.translator.config.model
+            back, _ = choose_by_gold(backward.maps(pairs), gold, theirs, swapped=True)
         rows = [
             (*_columns(reading), f"{rate:.1%}", "highest" if threshold is None else f"from {threshold}")
             for reading, threshold, rate in rates
         ]
         heads = ("layer", "head", "shift", "AER", "weights linked")
-    else:
-        assert backward is not None
-        reverse_config = config if reverse is None else reverse.config.model
-        choice, back, agreements = choose_by_agreement(forward, backward, config, reverse_config)
-        save_choice(translator.directory, choice)
-        if reverse is not None:
-            save_choice(reverse.directory, back)
+    elif backward is not None:
+        theirs = backward.translator.config.model
+        choice, back, agreements = choose_by_agreement(maps, backward.maps(pairs), config, theirs)
         rows = [
             (*_columns(reading), f"{score:.1%}", "layer {} head {} shift {}".format(*_columns(partner)))
             for reading, partner, score in agreements
         ]
         heads = ("layer", "head", "shift", "agreement", "of the other direction")
-    log.info("saved the choice in %s", translator.directory.alignment_path)
+    else:
+        raise UsageError(
+            "--choose needs something to choose by: a run that translates the other way (--reverse RUN2), a "
+            "run trained with data.directions both, or links that people drew (--gold FILE)"
+        )
+    directory = forward.translator.directory
+    save_choice(directory, choice)
+    if backward is not None and back is not None:
+        save_choice(backward.translator.directory, back, backwards=backward.way == "backwards")
+    log.info("saved the choice in %s", directory.alignment_path)
     return _table([heads, *rows])
 
 
@@ -82,16 +80,16 @@ def report(
     from translate.alignment.report import Report, describe_weights
     from translate.alignment.words import at_level, links
 
-    translator, reading, chosen = forward
-    maps, maps_back = _both(translator, None if backward is None else backward.translator, pairs)
+    translator, reading = forward.translator, forward.reading
+    maps = forward.maps(pairs)
     alignments = [at_level(read(pair, reading), "word" if gold is None else "token") for pair in maps]
     threshold = options.threshold
     if threshold is None and options.extract is None:
-        threshold = chosen
+        threshold = forward.threshold
     found = [links(alignment, threshold, options.extract) for alignment in alignments]
     directions = None
-    if backward is not None and maps_back is not None:
-        directions = float(agreement(maps, maps_back, [reading], [backward.reading])[0, 0])
+    if backward is not None:
+        directions = float(agreement(maps, backward.maps(pairs), [reading], [backward.reading])[0, 0])
     return Report(
         translator.directory.path.name,
         reading.words,
@@ -126,18 +124,6 @@ def show(report: "Report", *, as_object: bool) -> str:
     from translate.alignment.report import to_object, to_text
 
     return json.dumps(to_object(report), ensure_ascii=False) if as_object else to_text(report)
-
-
-def _both(
-    translator: "Translator", reverse: "Translator | None", pairs: Sequence[Pair]
-) -> "tuple[list[Maps], list[Maps] | None]":
-    """Return the maps of the pairs, and of the swapped pairs if something translates the other way."""
-    from translate.alignment.extract import read_maps
-
-    forward = read_maps(translator.model, translator.tokenizers, pairs)
-    if reverse is None:
-        return forward, None
-    return forward, read_maps(reverse.model, reverse.tokenizers, [(tgt, src) for src, tgt in pairs])
 
 
 def _columns(reading: "Reading") -> tuple[str, str, str]:

@@ -63,6 +63,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="Language of the translations. Default: the corpus', or as in the name text.de or text.de.gz.",
     )
     parser.add_argument(
+        "--backwards",
+        action="store_true",
+        help="Translate from the run's target language to its source language; for a run trained with "
+        "data.directions both. A corpus is read the other way round, files are given as they are translated.",
+    )
+    parser.add_argument(
         "--tokenized_lowercase",
         action="store_true",
         help="Add BLEU as in the literature on Multi30k: of lowercased, Moses-tokenised text.",
@@ -139,9 +145,7 @@ def _check_usage(options: Namespace) -> None:
 
 def _read_test_set(options: Namespace, directory: RunDirectory | None) -> TestSet:
     if options.ref is None:
-        return _read_split(
-            options.corpus or _own_corpus(directory), options.split or "test", options.tgt_lang
-        )
+        return _read_split(options.corpus or _own_corpus(directory), options.split or "test", options)
     tgt_lang = options.tgt_lang or _lang_of(options.ref)
     if options.src is None:
         return TestSet(options.ref, None, read_lines(options.ref), tgt_lang)
@@ -149,7 +153,7 @@ def _read_test_set(options: Namespace, directory: RunDirectory | None) -> TestSe
     return TestSet(options.ref, [src for src, _ in pairs], [ref for _, ref in pairs], tgt_lang)
 
 
-def _read_split(folder: str, split: str, tgt_lang: str | None) -> TestSet:
+def _read_split(folder: str, split: str, options: Namespace) -> TestSet:
     from translate.corpora import load_corpus
 
     corpus = load_corpus(folder)
@@ -157,7 +161,11 @@ def _read_split(folder: str, split: str, tgt_lang: str | None) -> TestSet:
         raise InputError(f"{folder} has no split {split}: it has {', '.join(corpus.splits)}")
     rows = corpus.splits[split]
     name = f"{Path(folder).as_posix()}/{split}"
-    return TestSet(name, list(rows["src"]), list(rows["tgt"]), tgt_lang or corpus.tgt_lang)
+    src, tgt, tgt_lang = list(rows["src"]), list(rows["tgt"]), corpus.tgt_lang
+    if options.backwards:
+        src, tgt, tgt_lang = tgt, src, corpus.src_lang
+        name += ", backwards"
+    return TestSet(name, src, tgt, options.tgt_lang or tgt_lang)
 
 
 def _own_corpus(directory: RunDirectory | None) -> str:
@@ -200,7 +208,9 @@ def _translate(options: Namespace, test_set: TestSet) -> tuple[list[str], Entry]
 
     keep_freed_memory()
     assert test_set.sources is not None  # _check_usage
-    translator = Translator(options.run, options.device, options.engine, options.threads)
+    translator = Translator(
+        options.run, options.device, options.engine, options.threads, backwards=options.backwards
+    )
     engine = translator.engine
     given = {name: value for name in SEARCH_OPTIONS if (value := getattr(options, name)) is not None}
     search = dataclasses.replace(translator.config.search, n_best=1, **given)

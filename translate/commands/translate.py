@@ -50,6 +50,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=str, default="-", help="File for the translations, written whole or not at all."
     )
+    parser.add_argument(
+        "--backwards",
+        action="store_true",
+        help="Translate from the run's target language to its source language; for a run trained with "
+        "data.directions both.",
+    )
     parser.add_argument("--json", action="store_true", help="Write one JSON object a line.")
     parser.add_argument(
         "--json_input",
@@ -114,7 +120,9 @@ def run(options: Namespace) -> None:
     from translate.translator import Translator
 
     keep_freed_memory()
-    translator = Translator(options.run, options.device, options.engine, options.threads)
+    translator = Translator(
+        options.run, options.device, options.engine, options.threads, backwards=options.backwards
+    )
     opening_seconds = time.perf_counter() - started
     search = _search_config(options, translator.config.search)
     log.info("translating with %s", describe(translator.engine))

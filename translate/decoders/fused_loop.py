@@ -38,8 +38,8 @@ def fused_loop(
     masking: Float[Tensor, "B S"],
     coverage: Float[Tensor, "B S"] | None,
     weights: Weights,
-) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B T M"]]:
-    """Return the state after each token, and the context that entered it.
+) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B T M"], Float[Tensor, "B T S"]]:
+    """Return the state after each token, the context that entered it, and the weights a of its average.
 
         a = softmax(v . tanh(W_q h + k + W_s s) + masking)    c = a . values    s' = s + a
         h' = GRU(from_token + W_c c, h)
@@ -79,7 +79,7 @@ class _Loop(torch.autograd.Function):
         masking: Tensor,
         coverage: Tensor | None,
         *weights: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         w = Weights(*weights)  # type: ignore[arg-type]
         steps, batch, _ = from_tokens.shape
         size, length = hidden.shape[1], keys.shape[1]
@@ -118,11 +118,13 @@ class _Loop(torch.autograd.Function):
             gru.candidates[t].addmm_(contexts[t], from_context[:, 2 * size :])
             gru.take(t, asking[t], states[t + 1])
         ctx.save_for_backward(values, states, asking, *attention, *gru, *(reading or (None, None)), *weights)
-        return states[1:].transpose(0, 1), contexts.transpose(0, 1)
+        return states[1:].transpose(0, 1), contexts.transpose(0, 1), attended.transpose(0, 1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, of_states: Tensor, of_contexts: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(
+        ctx: Any, of_states: Tensor, of_contexts: Tensor, of_attended: Tensor
+    ) -> tuple[Tensor | None, ...]:
         values, states, asking, *rest = ctx.saved_tensors
         tanhs, attended, contexts, coverages = _Attention(*rest[:4])
         gru, reading, w = Steps(*rest[4:6]), Steps(*rest[6:8]), Weights(*rest[8:])
@@ -143,6 +145,7 @@ class _Loop(torch.autograd.Function):
             of_context[t].addmm_(of_gru.sums[t, :, gates], w.context[gates])
             of_context[t].addmm_(of_gru.candidates[t], w.context[candidate])
             of_weights = torch.bmm(values, of_context[t][:, :, None])[:, :, 0].add_(of_coverage)
+            of_weights += of_attended[:, t]
             torch._softmax_backward_data(
                 of_weights, attended[t], 1, of_weights.dtype, grad_input=of_scores[t]
             )

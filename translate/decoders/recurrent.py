@@ -142,6 +142,14 @@ class RecurrentDecoder(nn.Module):
         """Return the features only (the weights come for nothing)."""
         return self._run(embedded, state)[0]
 
+    def attend(
+        self, embedded: Float[Tensor, "B T E"], state: RecurrentState, layer: int, head: int | None
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B T S"]]:
+        """Return the features, and the weights of one head (None: the mean) of the one attention."""
+        assert layer == 0  # there is no other
+        features, weights, _ = self._run(embedded, state)
+        return features, weights.mean(dim=1) if head is None else weights[:, head]
+
     def _run(
         self, embedded: Float[Tensor, "B T E"], state: RecurrentState
     ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B N T S"], RecurrentState]:
@@ -195,14 +203,30 @@ class SteppingDecoder(RecurrentDecoder):
 
     def features(self, embedded: Float[Tensor, "B T E"], state: RecurrentState) -> Float[Tensor, "B T E"]:
         """Return the features only, without autograd's own loop where possible (it is float32's only)."""
-        if not self.fused or torch.is_autocast_enabled(embedded.device.type):
+        if not self._can_fuse(embedded):
             return super().features(embedded, state)
+        return self._fused(embedded, state)[0]
+
+    def attend(
+        self, embedded: Float[Tensor, "B T E"], state: RecurrentState, layer: int, head: int | None
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B T S"]]:
+        """As `RecurrentDecoder.attend`; the loop that `features` takes has the weights anyway."""
+        if not self._can_fuse(embedded):
+            return super().attend(embedded, state, layer, head)
+        return self._fused(embedded, state)
+
+    def _can_fuse(self, embedded: Float[Tensor, "B T E"]) -> bool:
+        return self.fused and not torch.is_autocast_enabled(embedded.device.type)
+
+    def _fused(
+        self, embedded: Float[Tensor, "B T E"], state: RecurrentState
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B T S"]]:
         embedded = self.dropout(embedded)
         memory = state.memory.repeated()
         # Attention to a source of padding alone brings nothing, wherever it looks.
         somewhere = memory.mask.any(dim=1, keepdim=True)
         masking = torch.zeros_like(memory.keys[:, 0, :, 0]).masked_fill_(~memory.mask & somewhere, -math.inf)
-        states, contexts = fused_loop(
+        states, contexts, weights = fused_loop(
             self.from_token(embedded.transpose(0, 1)),
             state.hidden[:, 0],
             memory.values[:, 0] * somewhere[..., None],
@@ -211,7 +235,7 @@ class SteppingDecoder(RecurrentDecoder):
             None if state.coverage is None else state.coverage[:, 0],
             self._loop_weights(),
         )
-        return self.readout(states, contexts, embedded)  # type: ignore[no-any-return]
+        return self.readout(states, contexts, embedded), weights * somewhere[..., None]
 
     def _loop_weights(self) -> Weights:
         attention, gates = cast("AdditiveAttention", self.attention), cast("Gates", self.gates[0])

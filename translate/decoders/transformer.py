@@ -54,6 +54,15 @@ class TransformerDecoderLayer(nn.Module):
         x = x + self.dropout(self.attention.context(self.attention_norm(x), memory))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))  # type: ignore[no-any-return]
 
+    def attend(
+        self, x: Float[Tensor, "B T E"], memory: Memory, head: int | None
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B T S"]]:
+        """As `features`, with the weights of one head (None: the mean of all)."""
+        x = x + self.dropout(self.self_attention.causal(self.self_attention_norm(x)))
+        context, weights = self.attention.attend(self.attention_norm(x), memory, head)
+        x = x + self.dropout(context)
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))), weights
+
     def forward(
         self, x: Float[Tensor, "B T E"], memory: Memory
     ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B N T S"]]:
@@ -132,6 +141,18 @@ class TransformerDecoder(nn.Module):
         for layer, memory in zip(self._layers(), state.memories, strict=True):
             x = layer.features(x, memory)
         return self.norm(x)  # type: ignore[no-any-return]
+
+    def attend(
+        self, embedded: Float[Tensor, "B T E"], state: TransformerState, layer: int, head: int | None
+    ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B T S"]]:
+        """Return the features by the fused kernels, and one layer's weights of one head (None: the mean)."""
+        x = self._place(embedded, 0)
+        for number, (each, memory) in enumerate(zip(self._layers(), state.memories, strict=True)):
+            if number == layer:
+                x, weights = each.attend(x, memory, head)
+            else:
+                x = each.features(x, memory)
+        return self.norm(x), weights
 
     def _layers(self) -> Iterator[TransformerDecoderLayer]:
         """The layers, as what they are: a ModuleList only knows Modules."""

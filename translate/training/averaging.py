@@ -23,6 +23,12 @@ class ExponentialMovingAverage(WeightAveraging):
         super().__init__(device=device, use_buffers=True)
         self.decay = decay
 
+    @property
+    def module(self) -> nn.Module:
+        """The module with the average as it is now, once training has begun."""
+        assert self._average_model is not None
+        return self._average_model.module
+
     @torch.no_grad()
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -8,19 +8,23 @@ from translate.run_directory import RunDirectory
 def model_card(run: RunDirectory) -> str:
     """Write what the run's own files say: data, scores, settings, versions, how to use it."""
     data, summary = run.read_json(run.data_path), run.read_json(run.summary_path)
+    both = run.config.data.directions == "both"
+    back = f'\n    seq2see translate {run.path} --backwards "..."' if both else ""
+    directions = ",\nin both directions" if both else ""
     return f"""# {run.path.name}
 
 A translation model trained by seq2see {__version__} (torch {summary["torch"]}).
 
 ## Use
 
-    seq2see translate {run.path} "..."
+    seq2see translate {run.path} "..."{back}
     seq2see align {run.path} --format png "..."
 
 ## Data
 
 Trained on {data["train_pairs_used"]:,} of {data["train_pairs"]:,} sentence pairs from {data["from"]}
-(sha256 {data["train_sha256"]}), validated on {data["valid_pairs"]:,} (sha256 {data["valid_sha256"]}).
+(sha256 {data["train_sha256"]}){directions}; validated
+on {data["valid_pairs"]:,} (sha256 {data["valid_sha256"]}).
 The model may hold what its training text holds: the text's licence and its privacy are yours to mind.
 
 ## Scores

@@ -37,7 +37,13 @@ class DataParallel(Callback):
         parts = list(enumerate(deal(batch, module.processes)))
         self.workers.start(
             [
-                Task(part, share / settings.accumulate, settings.label_smoothing, module.seed_of(number))
+                Task(
+                    part,
+                    share / settings.accumulate,
+                    settings.label_smoothing,
+                    module.seed_of(number),
+                    module.guide,
+                )
                 for number, (part, share) in parts[1:]  # the first is ours
             ]
         )

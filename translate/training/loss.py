@@ -4,7 +4,7 @@ The scores of a batch of 2,000 target tokens over 8,000 pieces fill 64 MB in flo
 their softmax and gradient. Here a chunk's scores live only until its gradients are known.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,12 +19,39 @@ from translate.model import Seq2Seq
 CHUNK, GPU_CHUNK = 256, 4096
 
 
-def batch_loss(model: Seq2Seq, batch: Batch, label_smoothing: float) -> tuple[Tensor, Tensor]:
+class Guide(NamedTuple):
+    """The attention head that follows a batch's links, and how much that counts."""
+
+    layer: int
+    head: int
+    weight: float
+
+
+def batch_loss(
+    model: Seq2Seq, batch: Batch, label_smoothing: float, guide: Guide | None = None
+) -> tuple[Tensor, Tensor]:
     """Loss to minimise and negative log-likelihood, both a real target token of the batch."""
-    features = model.features(batch.src, batch.src_mask, batch.tgt_in)
-    output = model.output
-    real = batch.tgt_mask
-    return cross_entropy(features[real], output.weight, output.bias, batch.tgt_out[real], label_smoothing)
+    output, real = model.output, batch.tgt_mask
+    if guide is None or batch.links is None:
+        features = model.features(batch.src, batch.src_mask, batch.tgt_in)
+    else:
+        features, weights = model.attend(batch.src, batch.src_mask, batch.tgt_in, guide.layer, guide.head)
+    loss, nll = cross_entropy(
+        features[real], output.weight, output.bias, batch.tgt_out[real], label_smoothing
+    )
+    if guide is not None and batch.links is not None:
+        loss = loss + guide.weight * guided_loss(weights, batch.links) / real.sum()
+    return loss, nll
+
+
+def guided_loss(weights: Float[Tensor, "B T S"], links: Bool[Tensor, "B T S"]) -> Float[Tensor, ""]:
+    """Sum of the cross-entropies between each row's links, alike, and its weights (Garg et al. 2019, 3.2).
+
+    - sum_t 1/n_t sum_s log w_ts    over the n_t linked positions s of row t; a row without links adds nothing
+    """
+    logs = weights.clamp_min(torch.finfo(weights.dtype).tiny).log()
+    counts = links.sum(dim=-1, keepdim=True).clamp_min(1)
+    return -(logs * links / counts).sum()
 
 
 def padded_batch_loss(model: Seq2Seq, batch: Batch, label_smoothing: float) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from translate.batches import Batch, deal
 from translate.config import TrainingConfig
 from translate.model import Seq2Seq
 from translate.training.clock import Clock
-from translate.training.loss import batch_loss
+from translate.training.loss import Guide, batch_loss
 from translate.training.recorded import GradientStep
 from translate.training.resident import Rows
 from translate.training.schedule import learning_rate_factor
@@ -22,14 +22,23 @@ class TrainingModule(pl.LightningModule):
     Args:
         clock: measures the run, whose learning rate may depend on it.
         processes: that share each batch; this one computes the first part.
+        guide: the attention that follows the links of batches that have some.
     """
 
-    def __init__(self, model: Seq2Seq, config: TrainingConfig, clock: Clock, processes: int = 1) -> None:
+    def __init__(
+        self,
+        model: Seq2Seq,
+        config: TrainingConfig,
+        clock: Clock,
+        processes: int = 1,
+        guide: Guide | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
         self.processes = processes
         self.config = config
         self.clock = clock
+        self.guide = guide
 
     def on_train_start(self) -> None:
         """Let the learning rate follow the schedule from the first step on: a resumed run may end later."""
@@ -55,7 +64,7 @@ class TrainingModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """This process's part of one batch."""
         part, share = deal(batch, self.processes)[0]
-        loss, nll = batch_loss(self.model, part, self.config.label_smoothing)
+        loss, nll = batch_loss(self.model, part, self.config.label_smoothing, self.guide)
         return {"loss": loss * share, "nll": nll.detach() * share}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:

@@ -5,19 +5,21 @@ A corpus of any size: its text is read in pieces, and what is kept of it is kept
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice, tee
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from translate.batches import IdPairs
+from translate.alignment import Link
+from translate.batches import IdPairs, write_links
 from translate.config import Config, TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.platforms import give_back_freed_memory
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizer, Tokenizers, train_tokenizers
-from translate.training.text import Pair, StoredPairs, read_text
+from translate.training.guide import piece_links
+from translate.training.text import Pair, StoredPairs, read_links, read_text
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,16 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
             text = read_text(config.data, config.training.seed, Path(aside, "train"))
             tokenizers = _make_tokenizers(config.tokenizer, text.train)
             used = _write_ids(run, text.train, tokenizers, config.data.max_length)
+            if config.training.alignment == "guided" and config.training.alignment_links != "self":
+                links = _word_links(config, text.train)
+                pieces = piece_links(text.train, links, tokenizers, config.data.max_length)
+                run.save_links(lambda path: write_links(path, pieces))
             joint = tokenizers.src is tokenizers.tgt  # given tokenizers may be other than the setting says
+            if config.data.directions == "both" and not joint:
+                raise UsageError(
+                    "data.directions both needs one vocabulary for both languages, but there is one for "
+                    "each: set tokenizer.joint true, or tokenizer.path to one tokenizer.model"
+                )
             run.save_config(
                 replace(
                     config,
@@ -63,6 +74,16 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
     run = RunDirectory.create(out, prepare)
     give_back_freed_memory()  # a tokenizer's training needs much
     return run
+
+
+def _word_links(config: Config, pairs: StoredPairs) -> Iterable[Sequence[Link]]:
+    """Read the links of the training pairs, or let fast_align make them, which has all pairs in memory."""
+    if config.training.alignment_links != "fast_align":
+        return read_links(config.data, pairs, Path(config.training.alignment_links))
+    from translate.alignment.statistical import align_statistically
+
+    log.info("aligning %d training pairs with fast_align", len(pairs))
+    return align_statistically([(src.split(), tgt.split()) for src, tgt in pairs])
 
 
 def _make_tokenizers(config: TokenizerConfig, pairs: StoredPairs) -> Tokenizers:

@@ -1,17 +1,21 @@
 """Which pairs a run is trained on, and which it is validated with: read once, then kept on disk."""
 
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from translate.alignment import Link
 from translate.config import DataConfig
 from translate.corpora import find_files
 from translate.corpora.split import choose_held_out, source_group
 from translate.errors import InputError, UsageError
-from translate.text_files import stream_parallel
+from translate.text_files import stream_lines, stream_parallel
 
 log = logging.getLogger(__name__)
+
+_AS_MANY = "there must be a line of links for each pair"
 
 Pair = tuple[str, str]
 Paths = tuple[str | Path, str | Path]  # source file, target file
@@ -82,6 +86,41 @@ def read_text(data: DataConfig, seed: int, path: Path) -> Text:
     valid = held_out.pairs["valid"]
     log.info("no validation text given: held out %d pairs", len(valid))
     return Text(train, valid, tgt_lang)
+
+
+def read_links(data: DataConfig, train: StoredPairs, path: Path) -> Iterator[list[Link]]:
+    """Yield the links of the pairs in `train`, from a file with a line for each line of the training text.
+
+    Raises:
+        InputError: a line has no links of words of its pair, or lines are missing; as reading text does.
+    """
+    paths, _, _ = _find(data)
+    lines, number = stream_lines(path), 0
+    for place, (src, tgt) in enumerate(stream_parallel(*paths), start=1):
+        line = next(lines, None)
+        if line is None:
+            raise InputError(f"{path} has {place - 1} lines, but the training text has more: {_AS_MANY}")
+        if src.strip() and tgt.strip():
+            if number not in train.left_out:
+                yield _parse_links(line, len(src.split()), len(tgt.split()), f"{path}: line {place}")
+            number += 1
+    if next(lines, None) is not None:
+        raise InputError(f"{path} has more lines than the training text, which has {place}: {_AS_MANY}")
+
+
+def _parse_links(line: str, src_words: int, tgt_words: int, where: str) -> list[Link]:
+    links = []
+    for text in line.split():
+        match = re.fullmatch(r"(\d+)-(\d+)", text, re.ASCII)
+        if match is None:
+            raise InputError(f"{where} has {text!r}: needed are links i-j of words, counted from 0")
+        link = int(match[1]), int(match[2])
+        if link[0] >= src_words or link[1] >= tgt_words:
+            raise InputError(
+                f"{where} has {text}, but its pair has {src_words} and {tgt_words} words, counted from 0"
+            )
+        links.append(link)
+    return links
 
 
 def _find(data: DataConfig) -> tuple[Paths, Paths | None, str | None]:

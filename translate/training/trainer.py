@@ -17,7 +17,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from translate.batches import Batch, BatchLoader, IdPairs, collate
-from translate.config import Config, TrainingConfig
+from translate.config import Config, TrainingConfig, guided_head
 from translate.errors import InputError
 from translate.grouping import group_by_tokens
 from translate.platforms import (
@@ -36,7 +36,9 @@ from translate.training.card import model_card
 from translate.training.checkpoints import Checkpoints
 from translate.training.clock import Clock
 from translate.training.data_parallel import DataParallel
+from translate.training.guide import SelfAlignment
 from translate.training.interruption import Interrupted, Signals
+from translate.training.loss import Guide
 from translate.training.module import ResidentTrainingModule, TrainingModule, count_parameters
 from translate.training.prepare import prepare_run
 from translate.training.progress import Progress
@@ -103,9 +105,12 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
     run.truncate_metrics(step)
     threads = set_threads(settings.threads)
     processes = _processes(config, plan)
-    pairs, resident = IdPairs(run.ids_path), None
+    pairs, resident = IdPairs(run.ids_path, both=config.data.directions == "both"), None
     if plan.resident:
         resident = ResidentPairs(pairs, config.data.batch_tokens, torch.device(plan.device))
+    head = guided_head(config)
+    if head is not None and settings.alignment_links != "self":
+        pairs.use_links(run.links_path, head.shift)
     loader = BatchLoader(resident or pairs, config.data.batch_tokens, settings.seed)
     clock = Clock()
     validation = Validation(run, config, tokenizers, loader, clock)
@@ -124,9 +129,24 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
             workers = Workers(model, processes - 1, share, plan.precision == "bf16")
             stack.callback(workers.stop)
             parallel = [DataParallel(workers, share)]
-        callbacks = parallel + _callbacks(run, settings, plan, validation, signals)
+        average = ExponentialMovingAverage(settings.ema_decay, torch.device(plan.device))
+        averages = [average] if settings.average == "ema" else []
+        guides: list[pl.Callback] = []
+        guide = None
+        if head is not None:
+            guide = Guide(head.layer, head.head, settings.alignment_weight)
+            if settings.alignment_links == "self":
+                guides = [SelfAlignment(run, settings, pairs, head, clock, *averages)]
+        callbacks = [
+            *parallel,
+            validation,  # in an order that each of them relies on
+            *averages,
+            Progress(settings, validation),
+            *guides,
+            Checkpoints(run, settings, clock, signals),
+        ]
         trainer = _trainer(run, config, plan, callbacks, step)
-        module = TrainingModule(model, settings, clock, processes)
+        module = TrainingModule(model, settings, clock, processes, guide)
         if resident is not None:
             record = stack.enter_context(CudaGraphs()) if plan.graphs else None
             gradients = GradientStep(
@@ -175,19 +195,6 @@ class _Endless:
         self.loader.load_state_dict(state)
 
 
-def _callbacks(
-    run: RunDirectory, settings: TrainingConfig, plan: Plan, validation: Validation, signals: Signals
-) -> list[pl.Callback]:
-    """In an order that each of them relies on."""
-    average = [ExponentialMovingAverage(settings.ema_decay, torch.device(plan.device))]
-    return [
-        validation,
-        *(average if settings.average == "ema" else []),
-        Progress(settings, validation),
-        Checkpoints(run, settings, validation.clock, signals),
-    ]
-
-
 def _trainer(
     run: RunDirectory, config: Config, plan: Plan, callbacks: list[pl.Callback], step: int
 ) -> pl.Trainer:
@@ -228,6 +235,8 @@ def _processes(config: Config, plan: Plan) -> int:
 
 def _plan(config: Config) -> Plan:
     plan = choose_plan(config.training.device, config.training.precision, gather_facts())
+    if config.training.alignment == "guided":  # links come with the batches that the host makes
+        return plan._replace(resident=False, graphs=False)
     return plan._replace(graphs=plan.graphs and config.training.cuda_graphs)
 
 

@@ -1,0 +1,164 @@
+"""Where a guided attention should look: links of words spread to pieces, or the model's own links.
+
+Self-training (after SHIFT-AET, Chen et al. 2020): once a part of the run is over, the averaged model aligns
+the whole corpus, and what it finds in both directions guides one of its heads for the rest.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from jaxtyping import Int
+from lightning.pytorch.callbacks import Callback
+
+from translate.alignment import Link
+from translate.alignment.words import word_numbers
+from translate.batches import IdPairs, write_links
+from translate.config import GuidedHead, TrainingConfig
+from translate.grouping import group_by_tokens
+from translate.model import Seq2Seq
+from translate.run_directory import RunDirectory
+from translate.tokenizer import Tokenizers
+from translate.training.averaging import ExponentialMovingAverage
+from translate.training.clock import Clock
+from translate.training.text import Pair
+
+log = logging.getLogger(__name__)
+
+ALIGNED_TOGETHER = 10_000  # pairs, among which those of like lengths are found
+ALIGNED_TOKENS = 8192  # slots of the longer side of a batch
+
+
+def piece_links(
+    pairs: Iterable[Pair], links: Iterable[Sequence[Link]], tokenizers: Tokenizers, max_length: int
+) -> Iterator[list[Link]]:
+    """Spread links of words to all their pieces; pairs that are too long to train on are left out."""
+    for (src, tgt), words in zip(pairs, links, strict=True):
+        src_words = word_numbers(src, tokenizers.src.offsets(src), "token")
+        tgt_words = word_numbers(tgt, tokenizers.tgt.offsets(tgt), "token")
+        if len(src_words) <= max_length and len(tgt_words) <= max_length:
+            yield sorted(
+                (i, j)
+                for src_word, tgt_word in set(words)
+                for i in np.flatnonzero(src_words == src_word).tolist()
+                for j in np.flatnonzero(tgt_words == tgt_word).tolist()
+            )
+
+
+class SelfAlignment(Callback):
+    """Lets the model be guided by its own links from a step on.
+
+    Stands after the averaging callback and before the checkpoints: a checkpoint knows whether the links were
+    made, and they are made of weights that are in it, so that resuming before or after is the same.
+
+    Args:
+        pairs: get the links.
+        head: that will be guided; before, the mean of its layer's heads is read.
+        average: whose weights align; None: those that are trained.
+    """
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        config: TrainingConfig,
+        pairs: IdPairs,
+        head: GuidedHead,
+        clock: Clock,
+        average: ExponentialMovingAverage | None = None,
+    ) -> None:
+        self.run, self.config, self.pairs, self.head, self.clock = run, config, pairs, head, clock
+        self.average = average
+        self.made = False
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Align the corpus when it is time."""
+        if self.made or not self._is_time(trainer.global_step):
+            return
+        started = time.monotonic()
+        log.info(
+            "step %d: aligning %d training pairs with %s, to be guided by these links from now on",
+            trainer.global_step,
+            self.pairs.pairs,
+            "the model in both directions" if self.pairs.both else "the model, in one direction",
+        )
+        holder: Any = module if self.average is None else self.average.module
+        count = 0
+
+        def counted(model: Seq2Seq) -> Iterator[list[Link]]:
+            nonlocal count
+            for links in own_links(model, self.pairs, self.head):
+                count += len(links)
+                yield links
+
+        _in_eval_mode(
+            holder.model,
+            lambda model: self.run.save_links(lambda path: write_links(path, counted(model))),
+        )
+        self.pairs.use_links(self.run.links_path, self.head.shift)
+        self.made = True
+        log.info("%.1f links a pair, in %.0f s", count / self.pairs.pairs, time.monotonic() - started)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Whether the links that lie in the run directory count."""
+        return {"made": self.made}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.made = state_dict["made"]
+        if self.made:
+            self.pairs.use_links(self.run.links_path, self.head.shift)
+
+    def _is_time(self, step: int) -> bool:
+        share, minutes = self.config.alignment_start, self.config.max_minutes
+        return step >= share * self.config.max_steps or 0 < share * minutes <= self.clock.minutes
+
+
+def own_links(model: Seq2Seq, pairs: IdPairs, head: GuidedHead) -> Iterator[list[Link]]:
+    """Yield what a model in eval mode links in each pair, piece by piece.
+
+    A target piece is linked to the position that the mean of the layer's heads attends to most, unless that
+    is no piece. With both directions only links that both of them have count.
+    """
+    for start in range(0, pairs.pairs, ALIGNED_TOGETHER):
+        numbers = np.arange(start, min(start + ALIGNED_TOGETHER, pairs.pairs))
+        found: list[list[Link]] = [[] for _ in numbers]
+        lengths = np.maximum(pairs.src_lengths[numbers], pairs.tgt_lengths[numbers]).tolist()
+        for group in group_by_tokens(lengths, ALIGNED_TOKENS):
+            rows = numbers[group]
+            src_of_tgt = _most_attended(model, pairs, rows, head)
+            tgt_of_src = _most_attended(model, pairs, rows + pairs.pairs, head) if pairs.both else None
+            for row, number in enumerate(group):
+                tgt_length, src_length = pairs.tgt_lengths[rows[row]] - 1, pairs.src_lengths[rows[row]] - 1
+                found[number] = sorted(
+                    (i, j)
+                    for j, i in enumerate(src_of_tgt[row, :tgt_length].tolist())
+                    if 0 <= i < src_length and (tgt_of_src is None or tgt_of_src[row, i] == j)
+                )
+        yield from found
+
+
+@torch.inference_mode()
+def _most_attended(
+    model: Seq2Seq, pairs: IdPairs, rows: Int[np.ndarray, " B"], head: GuidedHead
+) -> Int[np.ndarray, "B T"]:
+    """The source piece that each target piece's row attends to most; -1 is the direction's mark."""
+    batch = pairs.batch(rows)
+    src, src_mask, tgt_in = (tensor.to(model.device) for tensor in batch[:3])
+    _, weights = model.attend(src, src_mask, tgt_in, head.layer, None)
+    most: Int[np.ndarray, "B T"] = weights.argmax(dim=-1).cpu().numpy()
+    return most[:, head.shift :] - (rows >= pairs.pairs)[:, None]
+
+
+def _in_eval_mode(model: Seq2Seq, use: Callable[[Seq2Seq], None]) -> None:
+    was_training = model.training
+    model.eval()
+    try:
+        use(model)
+    finally:
+        model.train(was_training)
