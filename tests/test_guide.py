@@ -27,7 +27,7 @@ from translate.model import build_model
 from translate.run_directory import RunDirectory
 from translate.tokenizer import EOS_ID, Tokenizer, Tokenizers
 from translate.training import guide
-from translate.training.guide import own_links, piece_links
+from translate.training.guide import most_agreed, own_links, piece_links
 from translate.training.prepare import prepare_run
 from translate.training.trainer import resume, train
 
@@ -211,3 +211,16 @@ def test_links_of_fast_align_guide_from_the_start(tmp_path):
     found = [sorted((s, t) for t, s in links.nonzero().tolist()) for links in batch.links]
     assert found == wanted
     assert sum(map(len, wanted)) > 24
+
+
+def test_own_links_are_read_where_both_directions_agree_most(tmp_path):
+    torch.manual_seed(2)
+    model = build_model(MODELS["transformer"], 12, 12, joint=True).eval()
+    for parameter in model.parameters():
+        parameter.data.normal_(std=0.7)
+    IdPairs.write(tmp_path / "ids", [[5, 6, 7], [8], [9, 9, 4]], [[9, 4], [5, 6, 7], [5, 6, 8]])
+    both, head = IdPairs(tmp_path / "ids", both=True), GuidedHead(0, 1, 1)
+    counts = {shift: sum(map(len, own_links(model, both, GuidedHead(0, 0, shift)))) for shift in (0, 1)}
+    assert counts[0] != counts[1]
+    assert counts[most_agreed(model, both, head, 1).shift] == max(counts.values())
+    assert most_agreed(model, IdPairs(tmp_path / "ids"), head, 1) == head

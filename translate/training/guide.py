@@ -30,6 +30,7 @@ from translate.training.text import Pair
 log = logging.getLogger(__name__)
 
 ALIGNED_TOGETHER = 10_000  # pairs, among which those of like lengths are found
+COMPARED = 1000  # pairs that the reading with the most agreement is chosen on
 ALIGNED_TOKENS = 8192  # slots of the longer side of a batch
 
 
@@ -57,7 +58,8 @@ class SelfAlignment(Callback):
 
     Args:
         pairs: get the links.
-        head: that will be guided; before, the mean of its layer's heads is read.
+        head: that will be guided; before, the mean of a layer's heads is read (`most_agreed`).
+        layers: of the decoder that attend.
         average: whose weights align; None: those that are trained.
     """
 
@@ -68,8 +70,10 @@ class SelfAlignment(Callback):
         pairs: IdPairs,
         head: GuidedHead,
         clock: Clock,
+        layers: int,
         average: ExponentialMovingAverage | None = None,
     ) -> None:
+        self.layers = layers
         self.run, self.config, self.pairs, self.head, self.clock = run, config, pairs, head, clock
         self.average = average
         self.made = False
@@ -92,7 +96,9 @@ class SelfAlignment(Callback):
 
         def counted(model: Seq2Seq) -> Iterator[list[Link]]:
             nonlocal count
-            for links in own_links(model, self.pairs, self.head):
+            reading = most_agreed(model, self.pairs, self.head, self.layers)
+            log.info("read at layer %d%s", reading.layer + 1, ", shifted" if reading.shift else "")
+            for links in own_links(model, self.pairs, reading):
                 count += len(links)
                 yield links
 
@@ -119,14 +125,32 @@ class SelfAlignment(Callback):
         return step >= share * self.config.max_steps or 0 < share * minutes <= self.clock.minutes
 
 
-def own_links(model: Seq2Seq, pairs: IdPairs, head: GuidedHead) -> Iterator[list[Link]]:
+def most_agreed(model: Seq2Seq, pairs: IdPairs, head: GuidedHead, layers: int) -> GuidedHead:
+    """Of a decoder's layers, read plain or shifted, return the one in which both directions agree most.
+
+    Which one differs: a decoder may look at a word when it emits it, or when it has read it.
+    Without a second direction nothing can agree: then it is the layer that will be guided, read likewise.
+    """
+    if not pairs.both:
+        return head
+    readings = [GuidedHead(layer, 0, shift) for layer in range(layers) for shift in (0, 1)]
+    return max(readings, key=lambda each: sum(map(len, own_links(model, pairs, each, COMPARED))))
+
+
+def own_links(
+    model: Seq2Seq, pairs: IdPairs, head: GuidedHead, most: int | None = None
+) -> Iterator[list[Link]]:
     """Yield what a model in eval mode links in each pair, piece by piece.
 
     A target piece is linked to the position that the mean of the layer's heads attends to most, unless that
     is no piece. With both directions only links that both of them have count.
+
+    Args:
+        most: only the first so many pairs.
     """
-    for start in range(0, pairs.pairs, ALIGNED_TOGETHER):
-        numbers = np.arange(start, min(start + ALIGNED_TOGETHER, pairs.pairs))
+    total = pairs.pairs if most is None else min(most, pairs.pairs)
+    for start in range(0, total, ALIGNED_TOGETHER):
+        numbers = np.arange(start, min(start + ALIGNED_TOGETHER, total))
         found: list[list[Link]] = [[] for _ in numbers]
         lengths = np.maximum(pairs.src_lengths[numbers], pairs.tgt_lengths[numbers]).tolist()
         for group in group_by_tokens(lengths, ALIGNED_TOKENS):

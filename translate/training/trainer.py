@@ -136,7 +136,8 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
         if head is not None:
             guide = Guide(head.layer, head.head, settings.alignment_weight)
             if settings.alignment_links == "self":
-                guides = [SelfAlignment(run, settings, pairs, head, clock, *averages)]
+                layers = config.model.decoder.layers if head.shift else 1
+                guides = [SelfAlignment(run, settings, pairs, head, clock, layers, *averages)]
         callbacks = [
             *parallel,
             validation,  # in an order that each of them relies on
