@@ -287,6 +287,14 @@ def test_gold_links_are_drawn_on_pictures(run, texts, capsys, overview):
     assert sorted(path.name for path in (texts / "with_gold").iterdir()) == ["0001.svg", "0003.svg"]
 
 
+@pytest.mark.parametrize(("how", "drawn"), [("union", True), ("average", False)])
+def test_the_other_direction_is_drawn_unless_the_two_are_averaged(run, reverse, texts, how, drawn):
+    arguments = ("--src", "src", "--tgt", "tgt", "--reverse", reverse, "--symmetrize", how)
+    assert align(run, *arguments, "--format", "svg", "--out", "pictures") == 0
+    svg = (texts / "pictures" / "0001.svg").read_text(encoding="utf-8")
+    assert ("backward: area of the circle" in svg) == drawn
+
+
 def test_an_overview_has_every_head_and_their_mean(run, texts):
     assert align(run, "--src", "src", "--tgt", "tgt", "--overview", "--format", "pdf", "--out", "a.pdf") == 0
     assert len(re.findall(rb"/Type /Page\b", (texts / "a.pdf").read_bytes())) == 2
