@@ -1,8 +1,10 @@
+import base64
 import dataclasses
 import io
 import json
 import re
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -211,6 +213,94 @@ def test_gold_links_give_an_error_rate_on_standard_output(run, texts, capsys):
     assert align(*arguments, "--out", "links") == 0
     assert capsys.readouterr().out.startswith("AER 28.6%")
     assert len((texts / "links").read_text().split()) == 18
+
+
+def contents(path):
+    """What is in a page: its JSON and, after it, its weights."""
+    (data,) = re.findall(r'id="data">([^<]*)<', path.read_text(encoding="utf-8"))
+    unpacked = zlib.decompress(base64.b64decode(data))
+    length = int.from_bytes(unpacked[:4], "big")
+    return json.loads(unpacked[4 : 4 + length]), unpacked[4 + length :]
+
+
+def test_a_page_has_every_pair_and_says_how_large_it_is(run, texts, capsys):
+    assert align(run, "--src", "src", "--tgt", "tgt", "--format", "html", "--out", "a.html") == 0
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    size = (texts / "a.html").stat().st_size
+    assert f"wrote a.html: {size / 1000:.0f} kB, 3 sentences with every map" in printed.err
+    found, weights = contents(texts / "a.html")
+    assert [sentence["src"] for sentence in found["sentences"]] == SOURCES
+    assert [sentence["hypotheses"][0]["tgt"] for sentence in found["sentences"]] == TARGETS
+    assert found["sentences"][0]["words"] == ["ein", "Hund", "läuft", END]
+    assert found["reading"]["words"] == "additive attention, mean of 2 heads"
+    sizes = [len(it["pieces"]) * len(it["hypotheses"][0]["pieces"]) for it in found["sentences"]]
+    assert len(weights) == 2 * sum(sizes)  # two heads
+    assert sizes[1] == 0
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_large_page_has_one_map_of_each_pair_unless_all_are_asked_for(run, texts, capsys, monkeypatch):
+    monkeypatch.setattr("translate.alignment.page.MOST_WEIGHTS", 10)
+    arguments = (run, "--src", "src", "--tgt", "tgt", "--format", "html", "--out", "a.html")
+    assert align(*arguments, "--head", 2) == 0
+    assert "3 sentences with one map of 2 (--all-heads keeps every one)" in capsys.readouterr().err
+    one, second = contents(texts / "a.html")
+    assert (one["every"], one["maps"]) == (False, 1)
+    assert align(*arguments, "--all-heads") == 0
+    assert "3 sentences with every map" in capsys.readouterr().err
+    every, both = contents(texts / "a.html")
+    assert (every["every"], every["maps"]) == (True, 2)
+    size = len(one["sentences"][0]["pieces"]) * len(one["sentences"][0]["hypotheses"][0]["pieces"])
+    assert both[size : 2 * size] == second[:size]
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_page_may_have_several_translations_of_each_sentence(run, texts):
+    arguments = ("--src", "src", "--format", "html", "--out", "a.html", "--beam-size", 3, "--n-best", 3)
+    assert align(run, *arguments) == 0
+    first = contents(texts / "a.html")[0]["sentences"][0]["hypotheses"]
+    assert len({hypothesis["tgt"] for hypothesis in first}) == 3
+    assert [it["score"] for it in first] == sorted((it["score"] for it in first), reverse=True)
+
+
+def test_a_page_with_gold_links_has_them_and_their_error_rate_is_printed(run, texts, capsys):
+    (texts / "gold").write_text("1-1 2?3\n\n1-1\n")
+    arguments = (run, "--src", "src", "--tgt", "tgt", "--gold", "gold", "--gold-one-based")
+    assert align(*arguments) == 0
+    rate = capsys.readouterr().out
+    assert align(*arguments, "--format", "html", "--out", "a.html") == 0
+    assert capsys.readouterr().out == rate
+    found = contents(texts / "a.html")[0]["sentences"]
+    assert found[0]["gold"] == {"sure": [[0, 0]], "possible": [[1, 2]]}
+
+
+@pytest.mark.parametrize("overview", [(), ("--overview",)])
+def test_gold_links_are_drawn_on_pictures(run, texts, capsys, overview):
+    (texts / "gold").write_text("0-0 1?2\n\n0-0\n")
+    arguments = (run, "--src", "src", "--tgt", "tgt", *overview, "--format", "svg", "--level", "token")
+    assert align(*arguments, "--out", "plain") == 0
+    assert align(*arguments, "--gold", "gold", "--out", "with_gold") == 0
+    assert "AER" in capsys.readouterr().out
+    assert "gold: sure" not in (texts / "plain" / "0001.svg").read_text(encoding="utf-8")
+    assert "gold: sure" in (texts / "with_gold" / "0001.svg").read_text(encoding="utf-8")
+    assert sorted(path.name for path in (texts / "with_gold").iterdir()) == ["0001.svg", "0003.svg"]
+
+
+@pytest.mark.parametrize(("how", "drawn"), [("union", True), ("average", False)])
+def test_the_other_direction_is_drawn_unless_the_two_are_averaged(run, reverse, texts, how, drawn):
+    arguments = ("--src", "src", "--tgt", "tgt", "--reverse", reverse, "--symmetrize", how)
+    assert align(run, *arguments, "--format", "svg", "--out", "pictures") == 0
+    svg = (texts / "pictures" / "0001.svg").read_text(encoding="utf-8")
+    assert ("backward: area of the circle" in svg) == drawn
+
+
+def test_an_overview_has_every_head_and_their_mean(run, texts):
+    assert align(run, "--src", "src", "--tgt", "tgt", "--overview", "--format", "pdf", "--out", "a.pdf") == 0
+    assert len(re.findall(rb"/Type /Page\b", (texts / "a.pdf").read_bytes())) == 2
+    assert align(run, "ein Hund", "--overview", "--format", "svg", "--out", "a.svg") == 0
+    svg = (texts / "a.svg").read_text(encoding="utf-8")
+    assert re.findall(r">(layer[^<]*)<", svg) == ["layer 1, head 1", "layer 1, head 2", "layer 1, mean"]
 
 
 PARALLEL = ("--src", "src", "--tgt", "tgt")
@@ -442,6 +532,39 @@ REFUSED = [
     (["--src", "src", "--against", "short"], 2, "--against compares error rates, which need --gold"),
     (["--src", "src", "--reverse", "nowhere"], 3, "nowhere"),
     (["--src", "src", "--symmetrize", "grow"], 2, "--symmetrize"),
+    (
+        ["--src", "src", "--overview"],
+        2,
+        "--overview is for pictures (png, svg, pdf), not for --format pharaoh",
+    ),
+    (["--src", "src", "--format", "html"], 2, "--format html needs --out: the file of the page"),
+    (["--src", "src", "--n-best", "2"], 2, "--n-best and --all-heads are for --format html, not for pharaoh"),
+    (["--src", "src", "--all-heads", "--format", "json"], 2, "are for --format html, not for json"),
+    (
+        ["--src", "src", "--reverse", "x", "--format", "html", "--out", "a.html"],
+        2,
+        "the page and the overview show one direction: leave out --reverse",
+    ),
+    (
+        ["--src", "src", "--symmetrize", "union", "--format", "html", "--out", "a.html"],
+        2,
+        "the page and the overview show one direction: leave out --symmetrize",
+    ),
+    (
+        ["--src", "src", "--tgt", "tgt", "--n-best", "2", "--format", "html", "--out", "a.html"],
+        2,
+        "--n-best is for the model's own translations, but --tgt gives others",
+    ),
+    (
+        ["--src", "src", "--n-best", "0", "--format", "html", "--out", "a.html"],
+        2,
+        "--n-best is 0: it must be at least 1",
+    ),
+    (
+        ["--src", "src", "--n-best", "9", "--format", "html", "--out", "a.html"],
+        2,
+        "search.n_best is 9, more than search.beam_size",
+    ),
     (["x", "--src", "src"], 2, "sentences are given, and --src too"),
     (["--src", "src", "--format", "png"], 2, "--format png needs --out"),
     (

@@ -13,8 +13,9 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 
+from translate.alignment.aer import Gold
 from translate.alignment.extract import END, Alignment
-from translate.alignment.heatmap import DOTS_PER_INCH, choose_fonts, draw, save
+from translate.alignment.heatmap import DOTS_PER_INCH, choose_fonts, draw, draw_overview, save
 from translate.alignment.labels import columns_of, shown
 
 FONTS = ["DejaVu Sans"]
@@ -227,6 +228,77 @@ def test_fonts_without_serifs_and_for_chinese_are_preferred(only_own_fonts, tmp_
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda: sorted(map(str, tmp_path.glob("*.ttf"))))
     assert choose_fonts(["鸡狗"])[1:] == ["Some Sans CJK SC"]
     assert choose_fonts(["鸡狗すし"])[1:] == ["Some Sans CJK JP"]
+
+
+def legend(figure):
+    return [text.get_text() for drawn in figure.legends for text in drawn.get_texts()]
+
+
+def test_the_other_direction_has_a_circle_in_each_cell_as_large_as_its_weight():
+    # Rows of the backward alignment are our source words: it reads "one two three" and emits "eins zwei".
+    weights = [[0.7, 0.3, 0, 0], [0, 0, 0.6, 0.4], [0, 0, 0, 1]]
+    backward = make("one two three", "eins zwei", weights)
+    axes = draw(make("eins zwei", "one two three"), "run", FONTS, backward=backward).axes[0]
+    (circles,) = (drawn for drawn in axes.collections if drawn.get_offsets().shape[0] == 5)
+    sizes = {
+        tuple(place): size for place, size in zip(circles.get_offsets(), circles.get_sizes(), strict=True)
+    }
+    # Source words are columns, target words rows.
+    assert set(sizes) == {(0.5, 0.5), (0.5, 1.5), (1.5, 2.5), (1.5, 3.5), (2.5, 3.5)}
+    for place, weight in {(0.5, 0.5): 0.7, (0.5, 1.5): 0.3, (1.5, 2.5): 0.6}.items():
+        assert sizes[place] / sizes[2.5, 3.5] == pytest.approx(weight)
+    assert not axes.texts  # numbers would be under the circles
+
+
+def test_circles_stay_within_their_cells():
+    pair = make("eins zwei", "one", [[1, 0, 0], [0, 0, 1]])
+    other = make("one", "eins zwei", [[1, 0], [0, 1], [0, 1]])
+    figure = draw(pair, "run", FONTS, backward=other)
+    axes = figure.axes[0]
+    cell = figure.get_figwidth() * 72 / 3  # points
+    assert max(axes.collections[-1].get_sizes()) ** 0.5 < cell
+
+
+def test_gold_links_have_boxes_in_their_cells():
+    gold = Gold(frozenset({(0, 0), (1, 2)}), frozenset({(1, 1)}))
+    axes = draw(make("eins zwei", "one two three"), "run", FONTS, gold=gold).axes[0]
+    boxes = {(int(box.get_x()), int(box.get_y())): box for box in axes.patches}
+    assert set(boxes) == {(0, 0), (1, 2), (1, 1)}
+    assert boxes[0, 0].get_linewidth() > boxes[1, 1].get_linewidth()
+    assert (boxes[0, 0].get_linestyle(), boxes[1, 1].get_linestyle()) == ("-", "--")
+
+
+def test_a_legend_names_the_marks_that_are_there():
+    pair, other = make("eins", "one"), make("one", "eins")
+    gold = Gold(frozenset({(0, 0)}), frozenset())
+    assert legend(draw(pair, "run", FONTS)) == []
+    assert legend(draw(pair, "run", FONTS, gold=gold)) == ["gold: sure", "gold: possible"]
+    both = ["forward: shading", "backward: area of the circle"]
+    assert legend(draw(pair, "run", FONTS, backward=other)) == both
+    figure = draw(pair, "run", FONTS, backward=other, gold=gold)
+    assert legend(figure) == [*both, "gold: sure", "gold: possible"]
+    (box,) = (drawn.get_window_extent() for drawn in figure.legends)
+    assert not any(text.get_window_extent().overlaps(box) for text in figure.texts)
+
+
+def test_an_overview_has_a_map_for_each_layer_and_head_in_rows_of_layers():
+    grid = [[make("eins zwei", "one", np.full((2, 3), 0.1 * n)) for n in (1, 2, 3)] for _ in range(2)]
+    figure = draw_overview(grid, "run", FONTS, gold=Gold(frozenset({(0, 0)}), frozenset()))
+    titles = [axes.texts[0].get_text() for axes in figure.axes]
+    assert titles == [f"layer {n}, {name}" for n in (1, 2) for name in ("head 1", "head 2", "mean")]
+    assert [axes.collections[0].get_array().max() for axes in figure.axes] == pytest.approx(
+        [0.1, 0.2, 0.3] * 2
+    )
+    tops = [axes.get_position().y0 for axes in figure.axes]
+    assert len(set(tops)) == 2
+    assert tops[0] > tops[3]
+    assert all(len(axes.patches) == 1 for axes in figure.axes)
+    assert legend(figure) == ["gold: sure", "gold: possible"]
+
+
+def test_one_head_has_no_mean_in_the_overview():
+    figure = draw_overview([[make("eins", "one")]], "run", FONTS)
+    assert [axes.texts[0].get_text() for axes in figure.axes] == ["layer 1, head 1"]
 
 
 def test_drawing_needs_no_pyplot():

@@ -26,7 +26,9 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_every_module_the_type_marker_and_the_licence(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "translate").rglob("*.py")}
-    assert modules | {"translate/py.typed", "seq2see.py"} <= held
+    page = {path.relative_to(ROOT).as_posix() for path in (ROOT / "translate/alignment/page").iterdir()}
+    assert len(page) == 5
+    assert modules | page | {"translate/py.typed", "seq2see.py"} <= held
     assert any(name.endswith("licenses/LICENSE") for name in held)
     assert not any(name.startswith(("tests/", "data/", "configs/", "scripts/")) for name in held)
 
@@ -57,3 +59,5 @@ def test_the_installed_wheel_trains_on_two_files_translates_and_aligns(wheel, tm
     seq2see("train", "--src", "a.de", "--tgt", "a.en", "--out", "run", *size, *steps)
     assert len(seq2see("translate", "run", "das ist Satz ak .").splitlines()) == 1
     assert "-" in seq2see("align", "run", "--src", "a.de", "--tgt", "a.en", "--threshold", "0.01")
+    seq2see("align", "run", "--src", "a.de", "--tgt", "a.en", "--format", "html", "--out", "a.html")
+    assert (work / "a.html").read_text(encoding="utf-8").startswith("<!doctype html>")

@@ -107,6 +107,28 @@ def links(
     return sorted(zip(src[kept].tolist(), tgt[kept].tolist(), strict=True))
 
 
+class Words(NamedTuple):
+    """The words of a text, and which pieces are whose."""
+
+    spans: list[Span]
+    owners: Int[np.ndarray, " P"]  # the word of each piece, the end of sentence apart
+
+    def pieces_of(self, word: int) -> Int[np.ndarray, " _"]:
+        """Return the pieces of a word; of one without a piece of its own, the one that it is part of."""
+        own = np.flatnonzero(self.owners == word)
+        return own if len(own) else np.maximum(np.searchsorted(self.owners, [word], side="right") - 1, 0)
+
+
+def find_words(text: str, pieces: Sequence[Span], level: Level) -> Words:
+    """Find the words of a text, as `at_level` takes them; at subword level, as at word level.
+
+    Args:
+        pieces: Their spans, without that of the end of sentence.
+    """
+    spans, _ = _words(text, pieces, "token" if level == "token" else "word")
+    return Words(spans, _owners(spans, pieces))
+
+
 def _words(text: str, pieces: Sequence[Span], level: Level) -> tuple[list[Span], bool]:
     """Return the spans of a text's words, and whether any of them is part of a stretch without spaces."""
     words: list[Span] = []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from jsonargparse import ArgumentParser, Namespace
 
+from translate.commands import alignment_maps
 from translate.commands.alignment_input import check_reverse, check_usage, read_texts
 from translate.commands.alignment_output import (
     PICTURES,
@@ -69,16 +70,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, help="Only the first so many pairs.")
     parser.add_argument(
         "--format",
-        type=Literal["pharaoh", "json", "npz", "png", "svg", "pdf"],
+        type=Literal["pharaoh", "json", "npz", "png", "svg", "pdf", "html"],
         default="pharaoh",
         help="pharaoh: links; json: all there is, one object a line; npz: the same as arrays of numpy; png, "
-        "svg, pdf: a heatmap of each pair.",
+        "svg, pdf: a heatmap of each pair; html: a page to look at them all.",
     )
     parser.add_argument(
         "--out",
         type=str,
-        help="File for links and json (default: standard output) or npz; for pictures a new folder, the file "
-        "of a single one, or NAME.pdf for all on its pages.",
+        help="File for links and json (default: standard output), npz or html; for pictures a new folder, "
+        "the file of a single one, or NAME.pdf for all on its pages.",
     )
     parser.add_argument(
         "--level",
@@ -155,6 +156,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--beam_size", type=int, help="Hypotheses kept when translating. Default: as in the run's config."
     )
+    alignment_maps.add_arguments(parser)
     parser.add_argument(
         "--device", type=Literal["auto", "cpu", "cuda", "mps"], default="auto", help="Where to compute."
     )
@@ -163,6 +165,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> None:
     """Align, then write links, objects or pictures; with --gold, print how good the links are."""
     check_usage(options)
+    alignment_maps.check_usage(options)
     if options.links is not None:
         score_file(options)
         return
@@ -175,23 +178,29 @@ def run(options: Namespace) -> None:
         check_out(Path(options.out), options.format, len(sources))
 
     forward, backward = _open(options)
-    chunks = _pairs(options, forward.translator, sources, targets)
+    gold = None if judge is None else judge.gold
     if options.choose or options.report:
-        _judge(
-            options,
-            forward,
-            backward,
-            [pair for chunk in chunks for pair in chunk],
-            None if judge is None else judge.gold,
-        )
+        chunks = _pairs(options, forward.translator, sources, targets)
+        _judge(options, forward, backward, [pair for chunk in chunks for pair in chunk], gold)
         return
-    linked = _align(options, forward, backward, chunks)
+    sentences = alignment_maps.read_sentences(options, forward.translator, sources, targets)
+    if options.format == "html":
+        found = alignment_maps.write_page(options, forward.reading, sentences, gold)
+        if judge is not None:
+            score(found, judge, options.run, options.against)
+        return
+    linked: Iterable[Linked]
+    grids = None
+    if options.overview:
+        overviews = list(alignment_maps.read_overview(options, forward.reading, sentences))
+        linked, grids = [pair for pair, _ in overviews], [grid for _, grid in overviews]
+    else:
+        linked = _align(options, forward, backward, _pairs(options, forward.translator, sources, targets))
     if judge is not None:
-        kept = list(linked)
-        score([pair.links for pair in kept], judge, options.run, options.against)
-        linked = iter(kept)
+        linked = list(linked)
+        score([pair.links for pair in linked], judge, options.run, options.against)
     if options.format in PICTURES:
-        write_pictures(linked, Path(options.out), options)
+        write_pictures(list(linked), Path(options.out), options, gold, grids)
     elif options.format == "npz":
         write_arrays(linked, options.out)
     elif judge is None or options.out is not None:

@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from jsonargparse import Namespace
 from translate.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from translate.alignment.aer import Gold
+    from translate.alignment.extract import Alignment
     from translate.alignment.words import Linked
 
 log = logging.getLogger(__name__)
@@ -83,30 +85,46 @@ def _whole_or_none(out: str) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
-def write_pictures(linked: Iterable["Linked"], out: Path, options: Namespace) -> None:
-    """Draw each pair that has words, into one file or a folder of numbered ones."""
+def write_pictures(
+    linked: Sequence["Linked"],
+    out: Path,
+    options: Namespace,
+    gold: "Sequence[Gold] | None",
+    grids: "Sequence[Sequence[Sequence[Alignment]]] | None",
+) -> None:
+    """Draw each pair that has words, or all maps of its grid, into one file or a folder of numbered ones."""
     from tqdm import tqdm
 
-    from translate.alignment.heatmap import choose_fonts, draw, save
+    from translate.alignment.heatmap import choose_fonts, draw, draw_overview, save
 
-    numbered = [(number, pair.alignment) for number, pair in enumerate(linked, start=1)]
-    drawn = [(number, alignment) for number, alignment in numbered if alignment.src_tokens]
-    for number, alignment in numbered:
-        if not alignment.src_tokens:
+    drawn = [number for number, pair in enumerate(linked) if pair.alignment.src_tokens]
+    for number, pair in enumerate(linked, start=1):
+        if not pair.alignment.src_tokens:
             log.info("no picture of sentence %d: %s", number, "it is blank or too long")
     if not drawn:
         return
     name = Path(options.run).name
-    titles = {number: name if len(numbered) == 1 else f"{name}: sentence {number}" for number, _ in drawn}
-    fonts = choose_fonts([name, *(text for _, alignment in drawn for text in (alignment.src, alignment.tgt))])
-    progress = tqdm(drawn, desc="drawing", unit="picture", disable=None, leave=False)
-    figures = ((number, draw(alignment, titles[number], fonts)) for number, alignment in progress)
+    texts = [text for number in drawn for text in linked[number].alignment[:2]]
+    fonts = choose_fonts([name, *texts])
+    titles = {n: name if len(linked) == 1 else f"{name}: sentence {n + 1}" for n in drawn}
+    golds = [None] * len(linked) if gold is None else gold
+    # A mean of both directions has no second one beside it.
+    backward = [None if options.symmetrize == "average" else pair.backward for pair in linked]
+    figures = (
+        (
+            n + 1,
+            draw(linked[n].alignment, titles[n], fonts, backward=backward[n], gold=golds[n])
+            if grids is None
+            else draw_overview(grids[n], titles[n], fonts, gold=golds[n]),
+        )
+        for n in tqdm(drawn, desc="drawing", unit="picture", disable=None, leave=False)
+    )
     if _is_file(out, options.format):
         save((figure for _, figure in figures), out, fonts)
         log.info("wrote %s", out)
         return
     out.mkdir(exist_ok=True)
-    width = max(4, len(str(len(numbered))))
+    width = max(4, len(str(len(linked))))
     for number, figure in figures:
         save([figure], out / f"{number:0{width}}.{options.format}", fonts)
     log.info("wrote %d pictures to %s", len(drawn), out)
