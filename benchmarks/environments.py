@@ -39,6 +39,8 @@ ENVIRONMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "huggingface": ((TORCH,), ("transformers==5.23.0", "sentencepiece==0.2.1")),
     "ctranslate2": (("ctranslate2==4.8.5", "sentencepiece==0.2.1"),),
+    "eflomal": (("eflomal==2.0.0",),),  # compiled on installation
+    "fast_align": (("systran-align==3.5.0",),),
 }
 
 
