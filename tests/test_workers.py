@@ -51,7 +51,9 @@ def batch_of(rows):
 
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_rows_are_dealt_to_parts_of_like_lengths(rows):
-    batch = batch_of(rows)
+    plain = batch_of(rows)
+    batch = plain._replace(links=torch.rand(*plain.tgt_in.shape, plain.src.shape[1]) < 0.3)
+    assert deal(plain, 3)[0][0].links is None
     parts = deal(batch, 3)
     assert len(parts) == min(rows, 3)
     for number, (part, share) in enumerate(parts):
