@@ -18,6 +18,7 @@ TRAINING, TRANSLATING = RESULTS / "train_speed.json", RESULTS / "translate_speed
 CORES = RESULTS / "train_cores.json"
 STARTING = RESULTS / "start.json"
 BUDGETS = RESULTS / "budget.json"
+ALIGNING = RESULTS / "align_speed.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 Results = dict[str, Any]  # what these programs write: JSON
@@ -209,6 +210,29 @@ def starting_table(results: Results) -> str:
     )
 
 
+def aligning_table(results: Results) -> str:
+    """How long aligning takes beside translating, as Markdown."""
+    rows = []
+    for run in dict.fromkeys(row["run"] for row in results["rows"]):
+        seconds = {
+            row["what"]: median(each["seconds"] for each in row["measurements"])
+            for row in results["rows"]
+            if row["run"] == run
+        }
+        share = seconds["align"] / seconds["translate"]
+        rows.append([run, f"{seconds['align']:.1f}", f"{seconds['translate']:.1f}", f"{share:.2f}"])
+    sentences = results["rows"][0]["measurements"][0]["sentences"]
+    beam = _search(results["settings"]["beam"])
+    return "\n".join(
+        [
+            *_table(["", "aligning, s", f"translating, {beam}, s", "aligning / translating"], rows),
+            "",
+            f"{_corpus(results)}, {sentences:,} pairs of test2016, engine torch in float32, one core; "
+            f"{_repeats(results, 'sentences')}. {_machine(results)}",
+        ]
+    )
+
+
 PARTS = (
     (TRAINING, training_tables, ("<!-- training speed: begin -->", "<!-- training speed: end -->")),
     (BUDGETS, budget_tables, ("<!-- budgets: begin -->", "<!-- budgets: end -->")),
@@ -218,6 +242,7 @@ PARTS = (
         translation_tables,
         ("<!-- translation speed: begin -->", "<!-- translation speed: end -->"),
     ),
+    (ALIGNING, aligning_table, ("<!-- aligning: begin -->", "<!-- aligning: end -->")),
     (STARTING, starting_table, ("<!-- start: begin -->", "<!-- start: end -->")),
     (GROWTH, growth_tables, ("<!-- growth: begin -->", "<!-- growth: end -->")),
 )
