@@ -211,24 +211,27 @@ def starting_table(results: Results) -> str:
 
 
 def aligning_table(results: Results) -> str:
-    """How long aligning takes beside translating, as Markdown."""
+    """How long aligning takes beside translating, as Markdown; in processor time."""
     rows = []
     for run in dict.fromkeys(row["run"] for row in results["rows"]):
-        seconds = {
-            row["what"]: median(each["seconds"] for each in row["measurements"])
+        times = {
+            row["what"]: [each["cpu_seconds"] for each in row["measurements"]]
             for row in results["rows"]
             if row["run"] == run
         }
-        share = seconds["align"] / seconds["translate"]
-        rows.append([run, f"{seconds['align']:.1f}", f"{seconds['translate']:.1f}", f"{share:.2f}"])
-    sentences = results["rows"][0]["measurements"][0]["sentences"]
-    beam = _search(results["settings"]["beam"])
+        shares = [ours / theirs for ours, theirs in zip(times["align"], times["translate"], strict=True)]
+        seconds = [f"{median(times[what]):.1f}" for what in ("align", "translate")]
+        share = f"{median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})"
+        rows.append([run, *seconds, share])
+    first = results["rows"][0]["measurements"]
+    header = ["", "aligning, s", f"translating, {_search(results['settings']['beam'])}, s"]
     return "\n".join(
         [
-            *_table(["", "aligning, s", f"translating, {beam}, s", "aligning / translating"], rows),
+            *_table([*header, "aligning / translating"], rows),
             "",
-            f"{_corpus(results)}, {sentences:,} pairs of test2016, engine torch in float32, one core; "
-            f"{_repeats(results, 'sentences')}. {_machine(results)}",
+            f"Seconds of processor time on one core: {_corpus(results)}, {first[0]['sentences']:,} pairs of "
+            f"test2016, engine torch in float32; medians of {len(first)}, and of the ratio the lowest and "
+            f"highest. {_machine(results)}",
         ]
     )
 
