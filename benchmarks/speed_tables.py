@@ -18,6 +18,7 @@ TRAINING, TRANSLATING = RESULTS / "train_speed.json", RESULTS / "translate_speed
 CORES = RESULTS / "train_cores.json"
 STARTING = RESULTS / "start.json"
 BUDGETS = RESULTS / "budget.json"
+ALIGNING = RESULTS / "align_speed.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 Results = dict[str, Any]  # what these programs write: JSON
@@ -209,6 +210,32 @@ def starting_table(results: Results) -> str:
     )
 
 
+def aligning_table(results: Results) -> str:
+    """How long aligning takes beside translating, as Markdown; in processor time."""
+    rows = []
+    for run in dict.fromkeys(row["run"] for row in results["rows"]):
+        times = {
+            row["what"]: [each["cpu_seconds"] for each in row["measurements"]]
+            for row in results["rows"]
+            if row["run"] == run
+        }
+        shares = [ours / theirs for ours, theirs in zip(times["align"], times["translate"], strict=True)]
+        seconds = [f"{median(times[what]):.1f}" for what in ("align", "translate")]
+        share = f"{median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})"
+        rows.append([run, *seconds, share])
+    first = results["rows"][0]["measurements"]
+    header = ["", "aligning, s", f"translating, {_search(results['settings']['beam'])}, s"]
+    return "\n".join(
+        [
+            *_table([*header, "aligning / translating"], rows),
+            "",
+            f"Seconds of processor time on one core: {_corpus(results)}, {first[0]['sentences']:,} pairs of "
+            f"test2016, engine torch in float32; medians of {len(first)}, and of the ratio the lowest and "
+            f"highest. {_machine(results)}",
+        ]
+    )
+
+
 PARTS = (
     (TRAINING, training_tables, ("<!-- training speed: begin -->", "<!-- training speed: end -->")),
     (BUDGETS, budget_tables, ("<!-- budgets: begin -->", "<!-- budgets: end -->")),
@@ -218,6 +245,7 @@ PARTS = (
         translation_tables,
         ("<!-- translation speed: begin -->", "<!-- translation speed: end -->"),
     ),
+    (ALIGNING, aligning_table, ("<!-- aligning: begin -->", "<!-- aligning: end -->")),
     (STARTING, starting_table, ("<!-- start: begin -->", "<!-- start: end -->")),
     (GROWTH, growth_tables, ("<!-- growth: begin -->", "<!-- growth: end -->")),
 )

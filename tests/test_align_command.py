@@ -551,6 +551,11 @@ REFUSED = [
         "the page and the overview show one direction: leave out --symmetrize",
     ),
     (
+        ["--src", "src", "--extract", "one-to-one", "--format", "html", "--out", "a.html"],
+        2,
+        "the page shows the strongest link of each word, or all with enough weight: leave out --extract",
+    ),
+    (
         ["--src", "src", "--tgt", "tgt", "--n-best", "2", "--format", "html", "--out", "a.html"],
         2,
         "--n-best is for the model's own translations, but --tgt gives others",

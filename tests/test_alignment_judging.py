@@ -63,8 +63,13 @@ def test_gold_links_choose_for_each_run(runs, capsys):
 def test_the_error_rate_that_was_chosen_is_the_one_that_aligning_then_has(runs, capsys):
     align(runs[0], "--tgt", "tgt", "--choose", "--gold", "gold")
     rate = capsys.readouterr().out.splitlines()[1].split()[3]
-    assert align(runs[0], "--tgt", "tgt", "--gold", "gold") == 0
-    assert capsys.readouterr().out.startswith(f"AER {rate} ")
+    for where in (
+        (),
+        ("--format", "html", "--out", "a.html"),
+        ("--format", "png", "--overview", "--out", "b"),
+    ):
+        assert align(runs[0], "--tgt", "tgt", "--gold", "gold", *where) == 0
+        assert capsys.readouterr().out.startswith(f"AER {rate} ")
 
 
 def attention_read(run, capsys, *arguments):

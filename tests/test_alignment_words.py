@@ -138,7 +138,9 @@ def test_a_threshold_links_all_words_with_enough_weight():
 
 def test_a_pair_without_tokens_has_no_words_and_no_links():
     blank = Alignment("", "x", (), (), (), (), np.zeros((0, 0), dtype=np.float32), "additive attention")
-    assert at_level(blank, "word") is blank
+    assert at_level(blank, "subword") is blank
+    assert at_level(blank, "word")[:6] == blank[:6]
+    assert at_level(blank, "word").level == "words"  # as of the pairs around it
     assert links(blank) == links(blank, threshold=0.1) == []
 
 

@@ -203,6 +203,24 @@ def test_the_table_of_starts_has_medians_and_what_is_beyond_importing_torch(spee
     assert "medians of 3" in lines[-1]
 
 
+def test_the_table_of_alignment_has_medians_and_their_ratio(speed_tables):
+    def timed(what, *seconds):
+        measurements = [{"sentences": 1000, "seconds": 9.0, "cpu_seconds": each} for each in seconds]
+        return {"run": "some_run", "what": what, "measurements": measurements}
+
+    results = {
+        "machine": MACHINE,
+        "corpus": CORPUS,
+        "settings": {"beam": 5},
+        "rows": [timed("align", 2.0, 9.0, 3.0), timed("translate", 10.0, 12.0, 10.0)],
+    }
+    lines = speed_tables.aligning_table(results).splitlines()
+
+    assert lines[0] == "|  | aligning, s | translating, beam 5, s | aligning / translating |"
+    assert lines[2] == "| some_run | 3.0 | 10.0 | 0.30 (0.20 to 0.75) |"
+    assert "Multi30k de→en, 1,000 pairs of test2016, engine torch in float32; medians of 3" in lines[-1]
+
+
 def test_the_page_is_what_the_kept_results_give(speed_tables):
     page = speed_tables.PAGE.read_text(encoding="utf-8")
 

@@ -45,8 +45,10 @@ def at_level(alignment: Alignment, level: Level) -> Alignment:
             (Chinese, Japanese, Thai ...) is taken piece by piece. token: what white space separates,
             whatever the script, as in a text that is tokenised already. subword: pieces, unchanged.
     """
-    if level == "subword" or not alignment.src_tokens:
+    if level == "subword":
         return alignment
+    if not alignment.src_tokens:
+        return alignment._replace(level="words")
     src_words, src_split = _words(alignment.src, alignment.src_spans[:-1], level)
     tgt_words, tgt_split = _words(alignment.tgt, alignment.tgt_spans[:-1], level)
     src_members = _membership(_owners(src_words, alignment.src_spans[:-1]), len(src_words))

@@ -3,14 +3,14 @@
 Without --tgt, the model's own translations are aligned. Links are `source-target` words, counted from 0; a
 target word is linked to the source word that it attends to most, or to none if that is the end of sentence.
 With --reverse, a model that translates the other way has its say, too; a run that was trained in both
-directions has its own, with --symmetrize. With --links, the links of another
-program are scored, without a model.
+directions is its own reverse: ask for that with --symmetrize. With --links, the links of another program are
+scored, without a model.
 """
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -185,14 +185,20 @@ def run(options: Namespace) -> None:
         return
     sentences = alignment_maps.read_sentences(options, forward.translator, sources, targets)
     if options.format == "html":
-        found = alignment_maps.write_page(options, forward.reading, sentences, gold)
+        found = alignment_maps.write_page(
+            options, forward.reading, _threshold(options, forward, None), sentences, gold
+        )
         if judge is not None:
             score(found, judge, options.run, options.against)
         return
     linked: Iterable[Linked]
     grids = None
     if options.overview:
-        overviews = list(alignment_maps.read_overview(options, forward.reading, sentences))
+        overviews = list(
+            alignment_maps.read_overview(
+                options, forward.reading, _threshold(options, forward, None), sentences
+            )
+        )
         linked, grids = [pair for pair, _ in overviews], [grid for _, grid in overviews]
     else:
         linked = _align(options, forward, backward, _pairs(options, forward.translator, sources, targets))
@@ -291,15 +297,20 @@ def _pairs(
         yield list(zip(chunk, found, strict=True))
 
 
+def _threshold(options: Namespace, forward: Direction, backward: Direction | None) -> float | None:
+    """Return the least weight of a link: as given, or as chosen (which is for weights of one direction)."""
+    if options.threshold is not None or options.extract is not None or backward is not None:
+        return cast(float | None, options.threshold)
+    return forward.threshold
+
+
 def _align(
     options: Namespace, forward: Direction, backward: Direction | None, chunks: Iterable[list[Pair]]
 ) -> Iterator["Linked"]:
     from translate.alignment.symmetrize import combine
     from translate.alignment.words import Linked, links
 
-    # A threshold that was chosen is for the weights of one direction.
-    chosen = forward.threshold if backward is None and options.extract is None else None
-    taken = chosen if options.threshold is None else options.threshold, options.extract
+    taken = _threshold(options, forward, backward), options.extract
     for chunk in chunks:
         alignments = _at_level(options, forward, chunk)
         if backward is None:

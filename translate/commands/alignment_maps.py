@@ -41,6 +41,11 @@ def check_usage(options: Namespace) -> None:
         raise UsageError("--format html needs --out: the file of the page")
     if options.format != "html" and (options.n_best is not None or options.all_heads):
         raise UsageError(f"--n-best and --all-heads are for --format html, not for {options.format}")
+    if options.format == "html" and options.extract == "one-to-one":
+        raise UsageError(
+            "the page shows the strongest link of each word, or all with enough weight: leave out --extract "
+            "one-to-one"
+        )
     if options.n_best is not None and options.tgt is not None:
         raise UsageError(
             "--n-best is for the model's own translations, but --tgt gives others: leave one out"
@@ -81,7 +86,11 @@ def read_sentences(
 
 
 def write_page(
-    options: Namespace, reading: "Reading", sentences: Iterable["Sentence"], gold: "Sequence[Gold] | None"
+    options: Namespace,
+    reading: "Reading",
+    threshold: float | None,
+    sentences: Iterable["Sentence"],
+    gold: "Sequence[Gold] | None",
 ) -> list[list[tuple[int, int]]]:
     """Write the page and log its size; with gold, return the links of each sentence's first translation."""
     from translate.alignment.extract import read
@@ -98,10 +107,10 @@ def write_page(
                 yield sentence
             else:
                 first = at_level(read(sentence.hypotheses[0].maps, reading), level)
-                found.append(links(first, options.threshold, options.extract))
+                found.append(links(first, threshold, options.extract))
                 yield sentence._replace(gold=gold[number])
 
-    settings = Settings(Path(options.run).name, reading, level, options.threshold)
+    settings = Settings(Path(options.run).name, reading, level, threshold)
     written = write(options.out, with_gold(), settings, all_heads=options.all_heads)
     some = written.maps < written.all_maps
     log.info(
@@ -115,7 +124,7 @@ def write_page(
 
 
 def read_overview(
-    options: Namespace, reading: "Reading", sentences: Iterable["Sentence"]
+    options: Namespace, reading: "Reading", threshold: float | None, sentences: Iterable["Sentence"]
 ) -> "Iterator[tuple[Linked, list[list[Alignment]]]]":
     """Yield each sentence as it is read, and a row for each layer: its heads and, if several, their mean."""
     from translate.alignment.extract import read
@@ -131,7 +140,7 @@ def read_overview(
             for layer in range(layers)
         ]
         chosen = at_level(read(maps, reading), level)
-        yield Linked(chosen, links(chosen, options.threshold, options.extract)), grid
+        yield Linked(chosen, links(chosen, threshold, options.extract)), grid
 
 
 def _level(options: Namespace) -> "Level":

@@ -26,6 +26,7 @@ from translate.tokenizer import Tokenizers
 from translate.training.averaging import ExponentialMovingAverage
 from translate.training.clock import Clock
 from translate.training.text import Pair
+from translate.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +55,14 @@ class SelfAlignment(Callback):
     """Lets the model be guided by its own links from a step on.
 
     Stands after the averaging callback and before the checkpoints: a checkpoint knows whether the links were
-    made, and they are made of weights that are in it, so that resuming before or after is the same.
+    made, and they are made of weights that are in it, so that resuming before or after is the same. Weights
+    that were best in validation before do not compete with guided ones, and training does not stop early.
 
     Args:
         pairs: get the links.
         head: that will be guided; before, the mean of a layer's heads is read (`most_agreed`).
         layers: of the decoder that attend.
+        validation: keeps the best weights.
         average: whose weights align; None: those that are trained.
     """
 
@@ -71,18 +74,27 @@ class SelfAlignment(Callback):
         head: GuidedHead,
         clock: Clock,
         layers: int,
+        validation: Validation,
         average: ExponentialMovingAverage | None = None,
     ) -> None:
         self.layers = layers
         self.run, self.config, self.pairs, self.head, self.clock = run, config, pairs, head, clock
-        self.average = average
-        self.made = False
+        self.validation, self.average = validation, average
+        self.made: int | None = None  # the step after which the links were made
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Begin to choose the best weights anew with the first step that is guided."""
+        self.validation.may_stop = self.made is not None
+        if self.made == trainer.global_step:
+            self.validation.forget_best()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Align the corpus when it is time."""
-        if self.made or not self._is_time(trainer.global_step):
+        if self.made is not None or not self._is_time(trainer.global_step):
             return
         started = time.monotonic()
         log.info(
@@ -97,7 +109,7 @@ class SelfAlignment(Callback):
         def counted(model: Seq2Seq) -> Iterator[list[Link]]:
             nonlocal count
             reading = most_agreed(model, self.pairs, self.head, self.layers)
-            log.info("read at layer %d%s", reading.layer + 1, ", shifted" if reading.shift else "")
+            log.info("links are read at layer %d%s", reading.layer + 1, ", shifted" if reading.shift else "")
             for links in own_links(model, self.pairs, reading):
                 count += len(links)
                 yield links
@@ -107,17 +119,17 @@ class SelfAlignment(Callback):
             lambda model: self.run.save_links(lambda path: write_links(path, counted(model))),
         )
         self.pairs.use_links(self.run.links_path, self.head.shift)
-        self.made = True
+        self.made = trainer.global_step
         log.info("%.1f links a pair, in %.0f s", count / self.pairs.pairs, time.monotonic() - started)
 
     def state_dict(self) -> dict[str, Any]:
-        """Whether the links that lie in the run directory count."""
+        """Since which step the links that lie in the run directory count; None: not yet."""
         return {"made": self.made}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.made = state_dict["made"]
-        if self.made:
+        if self.made is not None:
             self.pairs.use_links(self.run.links_path, self.head.shift)
 
     def _is_time(self, step: int) -> bool:

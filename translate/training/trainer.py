@@ -137,7 +137,7 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
             guide = Guide(head.layer, head.head, settings.alignment_weight)
             if settings.alignment_links == "self":
                 layers = config.model.decoder.layers if head.shift else 1
-                guides = [SelfAlignment(run, settings, pairs, head, clock, layers, *averages)]
+                guides = [SelfAlignment(run, settings, pairs, head, clock, layers, validation, *averages)]
         callbacks = [
             *parallel,
             validation,  # in an order that each of them relies on

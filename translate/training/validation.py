@@ -44,6 +44,7 @@ class Validation(Callback):
         self.best_step = 0
         self.last_bleu: float | None = None
         self.not_better = 0  # validations since
+        self.may_stop = True  # early; not while the run waits to be guided
         self._nll: list[dict[str, Tensor]] = []
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -82,9 +83,13 @@ class Validation(Callback):
         else:
             self.not_better += 1
         self._report(trainer, nll, score)
-        if 0 < self.config.training.patience <= self.not_better:
+        if self.may_stop and 0 < self.config.training.patience <= self.not_better:
             log.info("BLEU has not risen for %d validations: training stops early", self.not_better)
             trainer.should_stop = True
+
+    def forget_best(self) -> None:
+        """Let the best weights until now not compete with what comes."""
+        self.best_bleu, self.best_step, self.not_better = -1.0, 0, 0
 
     def state_dict(self) -> dict[str, Any]:
         """What choosing the best weights and stopping early depend on."""
