@@ -38,7 +38,7 @@ def test_two_directions_choose_and_both_runs_keep_their_choice(runs, capsys):
     lines = printed.out.splitlines()
     assert lines[0].split() == ["layer", "head", "shift", "agreement", "of", "the", "other", "direction"]
     assert len(lines) == 1 + 2 * 5 * 2
-    assert "saved the choice in run/run/alignment.json" in printed.err
+    assert "saved the choice in run/run/alignment.json and reverse/run/alignment.json" in printed.err
     layer, head, shift, score = lines[1].split()[:4]
     saved = json.loads(RunDirectory.open(runs[0]).alignment_path.read_text())
     assert (str(saved["layer"]), str(saved["head"]), str(saved["shift"])) == (layer, head, shift)

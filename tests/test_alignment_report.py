@@ -127,7 +127,7 @@ def test_both_scopes_stand_side_by_side():
     ("top", "other", "comparable", "verdict"),
     [
         (0.1, 0.1, 5, "moves no more than hiding another: the picture\n  does not show what the model uses"),
-        (0.3, 0.1, 5, "moves 3.0 times as much as hiding another: the picture\n  points at what is used"),
+        (0.3, 0.1, 5, "moves 3.0 times as much as hiding another, and equal weights move\n  50.0% of the"),
         (0.3, 0.0, 5, "moves infinitely many times as much"),
         (0.0, 0.0, 0, "nothing to compare, no source has two words"),
     ],

@@ -168,8 +168,8 @@ def choose_by_gold(
     return Choice(reading, threshold, "lowest alignment error rate on gold links", rate, count), table
 
 
-def save_choice(run: RunDirectory, choice: Choice, *, backwards: bool = False) -> None:
-    """Write the choice to alignment.json, for the weights as they are now.
+def save_choice(run: RunDirectory, choice: Choice, *, backwards: bool = False) -> Path:
+    """Write the choice to alignment.json, for the weights as they are now; return where that is.
 
     Args:
         backwards: it is that of the other direction, of a run with both; it has a file of its own.
@@ -185,7 +185,9 @@ def save_choice(run: RunDirectory, choice: Choice, *, backwards: bool = False) -
         "pairs": choice.pairs,
         "weights_sha256": run.weights_sha256(),
     }
-    run.save_json(_path(run, backwards), value)
+    path = _path(run, backwards)
+    run.save_json(path, value)
+    return path
 
 
 def load_choice(run: RunDirectory, *, backwards: bool = False) -> Choice | None:

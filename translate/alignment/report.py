@@ -220,9 +220,11 @@ def _verdict(faith: Faithfulness) -> str:
             "Hiding the brightest word moves no more than hiding another: the picture\n  does not show what "
             "the model uses."
         )
+    equal = faith.everywhere["uniform"].distance
     return (
-        f"Hiding the brightest word moves {_times(top, other)} as much as hiding another: "
-        "the picture\n  points at what is used, the more so the larger this is."
+        f"Hiding the brightest word moves {_times(top, other)} as much as hiding another, and equal weights "
+        f"move\n  {equal:.1%} of the probability: the larger both are, the more the picture points at what is "
+        "used."
     )
 
 

@@ -57,11 +57,11 @@ def choose(
             "--choose needs something to choose by: a run that translates the other way (--reverse RUN2), a "
             "run trained with data.directions both, or links that people drew (--gold FILE)"
         )
-    directory = forward.translator.directory
-    save_choice(directory, choice)
+    written = [save_choice(forward.translator.directory, choice)]
     if backward is not None and back is not None:
-        save_choice(backward.translator.directory, back, backwards=backward.way == "backwards")
-    log.info("saved the choice in %s", directory.alignment_path)
+        way = backward.way == "backwards"
+        written.append(save_choice(backward.translator.directory, back, backwards=way))
+    log.info("saved the choice in %s", " and ".join(map(str, written)))
     return _table([heads, *rows])
 
 
