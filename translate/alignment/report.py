@@ -223,8 +223,8 @@ def _verdict(faith: Faithfulness) -> str:
     equal = faith.everywhere["uniform"].distance
     return (
         f"Hiding the brightest word moves {_times(top, other)} as much as hiding another, and equal weights "
-        f"move\n  {equal:.1%} of the probability: the larger both are, the more the picture points at what is "
-        "used."
+        f"move\n  {equal:.1%} of the probability: the larger both are, the more the picture points at what "
+        "is used."
     )
 
 
