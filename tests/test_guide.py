@@ -1,6 +1,7 @@
 """Guided attention: links of words become links of pieces, or the model's own; training follows them."""
 
 import logging
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_pairs_that_are_too_long_are_left_out_as_their_ids_are(letters):
 
 @pytest.mark.parametrize("kind", ["gru", "transformer"])
 @pytest.mark.parametrize("both", [False, True])
-def test_own_links_are_those_that_both_directions_attend_to_most(kind, both, tmp_path, monkeypatch):
+def test_own_links_are_those_that_both_directions_agree_on(kind, both, tmp_path, monkeypatch):
     monkeypatch.setattr(guide, "ALIGNED_TOGETHER", 3)
     torch.manual_seed(2)
     model = build_model(MODELS[kind], 12, 12, joint=True).eval()
@@ -70,16 +71,23 @@ def test_own_links_are_those_that_both_directions_attend_to_most(kind, both, tmp
     shift = int(kind == "transformer")
     found = list(own_links(model, IdPairs(tmp_path / "ids", both=both), GuidedHead(0, 0, shift)))
 
-    def most(read, emitted, mark):
+    def rows(read, emitted, mark):
+        """Of each emitted piece, what it gives to the pieces, and to the end of sentence."""
         ids = torch.tensor([[*mark, *read, EOS_ID]])
         tgt_in = torch.tensor([[1, *emitted]])
         weights = model.align(ids, torch.ones_like(ids, dtype=torch.bool), tgt_in)[0][0, 0].mean(dim=0)
-        return [int(weights[j + shift].argmax()) - len(mark) for j in range(len(emitted))]
+        return [weights[j + shift, len(mark) :].tolist() for j in range(len(emitted))]
 
     for links, one, other in zip(found, src, tgt, strict=True):
-        forward = {(i, j) for j, i in enumerate(most(one, other, [])) if i < len(one)}
-        back = {(i, j) for i, j in enumerate(most(other, one, [1])) if 0 <= j < len(other)}
-        assert links == sorted(forward & back if both else forward)
+        forward, backward = rows(one, other, []), rows(other, one, [1])
+        for i in range(len(one)):
+            for j in range(len(other)):
+                if both:
+                    gives = forward[j][i] / sum(forward[j][:-1])
+                    gets = backward[i][j] / sum(backward[i][:-1])
+                    assert ((i, j) in links) == (math.sqrt(gives * gets) >= 0.3)
+                else:
+                    assert ((i, j) in links) == (forward[j][i] == max(forward[j]))
     assert any(found)
 
 
@@ -227,7 +235,7 @@ def test_links_of_fast_align_guide_from_the_start(tmp_path):
     assert sum(map(len, wanted)) > 24
 
 
-@pytest.mark.parametrize(("seed", "best"), [(8, 1), (10, 0)])  # models that agree more in one of the two
+@pytest.mark.parametrize(("seed", "best"), [(3, 1), (5, 0)])  # models that agree more in one of the two
 def test_own_links_are_read_where_both_directions_agree_most(seed, best, tmp_path):
     torch.manual_seed(seed)
     model = build_model(MODELS["transformer"], 12, 12, joint=True).eval()

@@ -12,7 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from lightning.pytorch.callbacks import Callback
 
 from translate.alignment import Link
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 ALIGNED_TOGETHER = 10_000  # pairs, among which those of like lengths are found
 COMPARED = 1000  # pairs that the reading with the most agreement is chosen on
 ALIGNED_TOKENS = 8192  # slots of the longer side of a batch
+AGREED = 0.3  # the geometric mean of what two pieces give each other, from which they are linked
 
 
 def piece_links(
@@ -154,8 +155,11 @@ def own_links(
 ) -> Iterator[list[Link]]:
     """Yield what a model in eval mode links in each pair, piece by piece.
 
-    A target piece is linked to the position that the mean of the layer's heads attends to most, unless that
-    is no piece. With both directions only links that both of them have count.
+    The mean of the layer's heads is read. With both directions two pieces are linked if the geometric mean of
+    what they give each other is at least AGREED, each row's end of sentence and mark left out and the rest
+    summing to one: a full stop that attends to the end of sentence in both directions is linked to the full
+    stop. Both have to agree, so a piece without counterpart stays without links. In one direction a target
+    piece is linked to the position that it attends to most, unless that is no piece.
 
     Args:
         most: only the first so many pairs.
@@ -167,28 +171,38 @@ def own_links(
         lengths = np.maximum(pairs.src_lengths[numbers], pairs.tgt_lengths[numbers]).tolist()
         for group in group_by_tokens(lengths, ALIGNED_TOKENS):
             rows = numbers[group]
-            src_of_tgt = _most_attended(model, pairs, rows, head)
-            tgt_of_src = _most_attended(model, pairs, rows + pairs.pairs, head) if pairs.both else None
+            forward = _weights(model, pairs, rows, head)
+            backward = _weights(model, pairs, rows + pairs.pairs, head) if pairs.both else None
             for row, number in enumerate(group):
-                tgt_length, src_length = pairs.tgt_lengths[rows[row]] - 1, pairs.src_lengths[rows[row]] - 1
-                found[number] = sorted(
-                    (i, j)
-                    for j, i in enumerate(src_of_tgt[row, :tgt_length].tolist())
-                    if 0 <= i < src_length and (tgt_of_src is None or tgt_of_src[row, i] == j)
-                )
+                tgt, src = pairs.tgt_lengths[rows[row]] - 1, pairs.src_lengths[rows[row]] - 1
+                if backward is None:
+                    most_attended = forward[row, :tgt].argmax(axis=1)
+                    linked = most_attended[:, None] == np.arange(src)
+                else:
+                    one = _shares(forward[row, :tgt, :src])
+                    other = _shares(backward[row, :src, 1 : tgt + 1])  # the first column is the mark
+                    linked = np.sqrt(one * other.T) >= AGREED
+                of_tgt, of_src = np.nonzero(linked)
+                found[number] = sorted(zip(of_src.tolist(), of_tgt.tolist(), strict=True))
         yield from found
 
 
 @torch.inference_mode()
-def _most_attended(
+def _weights(
     model: Seq2Seq, pairs: IdPairs, rows: Int[np.ndarray, " B"], head: GuidedHead
-) -> Int[np.ndarray, "B T"]:
-    """The source piece that each target piece's row attends to most; -1 is the direction's mark."""
+) -> Float[np.ndarray, "B T S"]:
+    """Each target piece's row, by the head's shift; the row of the end of sentence may be among them."""
     batch = pairs.batch(rows)
     src, src_mask, tgt_in = (tensor.to(model.device) for tensor in batch[:3])
     _, weights = model.attend(src, src_mask, tgt_in, head.layer, None)
-    most: Int[np.ndarray, "B T"] = weights.argmax(dim=-1).cpu().numpy()
-    return most[:, head.shift :] - (rows >= pairs.pairs)[:, None]
+    array: Float[np.ndarray, "B T S"] = weights.float().cpu().numpy()[:, head.shift :]
+    return array
+
+
+def _shares(weights: Float[np.ndarray, "T S"]) -> Float[np.ndarray, "T S"]:
+    """Let each row sum to one; one without weights stays so."""
+    shares: Float[np.ndarray, "T S"] = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
+    return shares
 
 
 def _in_eval_mode(model: Seq2Seq, use: Callable[[Seq2Seq], None]) -> None:
