@@ -19,7 +19,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from environments import ENVIRONMENTS, find_python
 from measuring import run_program, seq2see
@@ -28,10 +28,10 @@ from quality_table import ROOT, insert_table
 
 from translate.alignment import Link
 from translate.alignment.aer import ErrorRate, Gold, error_rate, read_gold
-from translate.alignment.choose import THRESHOLDS, choose_by_gold
+from translate.alignment.choose import choose_by_gold
 from translate.alignment.extract import Alignment, Maps, Reading, choose_attention, read, read_maps
 from translate.alignment.formats import pharaoh
-from translate.alignment.symmetrize import Heuristic, average, reversed_links, symmetrize
+from translate.alignment.symmetrize import Heuristic, Mean, average, reversed_links, symmetrize
 from translate.alignment.words import at_level, links
 from translate.config import guided_head
 from translate.text_files import read_lines
@@ -42,6 +42,7 @@ PAGE, MARKERS = ROOT / "docs" / "alignment.md", ("<!-- error rates: begin -->", 
 DEVELOPMENT = 100  # gold sentences that everything is chosen on
 JOINED = 3  # Tatoeba's sentences are short, those of the test sets are not: up to so many pairs become one
 VALIDATION = 300  # of these, which only our models' BLEU is measured on
+MEAN_THRESHOLDS = [step / 40 for step in range(2, 31)]
 HEURISTICS: tuple[Heuristic, ...] = ("intersection", "union", "grow-diag", "grow-diag-final-and")
 
 Pair = tuple[str, str]
@@ -141,12 +142,13 @@ def ours(name: str, run: Path, test: Sequence[Pair], gold: Sequence[Gold]) -> It
     yield Row(name, f"forward: {there.words}", ones)
     yield Row(name, f"backward: {back.words}", others)
     yield from _combined(name, ones, others)
-    means = [
-        average(one, other) for one, other in zip(_read(forward, there), _read(backward, back), strict=True)
-    ]
-    by_threshold = {threshold: [links(mean, threshold) for mean in means] for threshold in THRESHOLDS}
-    threshold = min(THRESHOLDS, key=lambda each: _rate(by_threshold[each], gold, slice(DEVELOPMENT)).aer)
-    yield Row(name, f"mean of both directions, from {threshold} on", by_threshold[threshold])
+    alignments = list(zip(_read(forward, there), _read(backward, back), strict=True))
+    for kind in get_args(Mean):
+        means = [average(one, other, kind) for one, other in alignments]
+        found = {threshold: [links(mean, threshold) for mean in means] for threshold in MEAN_THRESHOLDS}
+        rates = {each: _rate(found[each], gold, slice(DEVELOPMENT)).aer for each in found}
+        threshold = min(rates, key=rates.__getitem__)
+        yield Row(name, f"{kind} of both directions, from {threshold:g} on", found[threshold])
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:

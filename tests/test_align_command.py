@@ -287,7 +287,7 @@ def test_gold_links_are_drawn_on_pictures(run, texts, capsys, overview):
     assert sorted(path.name for path in (texts / "with_gold").iterdir()) == ["0001.svg", "0003.svg"]
 
 
-@pytest.mark.parametrize(("how", "drawn"), [("union", True), ("average", False)])
+@pytest.mark.parametrize(("how", "drawn"), [("union", True), ("average", False), ("geometric", False)])
 def test_the_other_direction_is_drawn_unless_the_two_are_averaged(run, reverse, texts, how, drawn):
     arguments = ("--src", "src", "--tgt", "tgt", "--reverse", reverse, "--symmetrize", how)
     assert align(run, *arguments, "--format", "svg", "--out", "pictures") == 0

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -149,6 +151,21 @@ def test_the_mean_of_two_directions_is_that_of_both_for_words_and_of_the_one_tha
     # The direction that is named first does not matter.
     other = average(BACKWARD, FORWARD)
     np.testing.assert_allclose(other.weights[:-1, :-1], mean.weights[:-1, :-1].T, atol=1e-6)
+
+
+def test_the_geometric_mean_is_nothing_where_one_direction_gives_nothing():
+    mean = average(FORWARD, BACKWARD, "geometric")
+    expected = [
+        [math.sqrt(0.8 * 0.6), 0, 0.1],
+        [math.sqrt(0.6 * 0.2), math.sqrt(0.4 * 0.8), 0],
+        [0, 0, 0.7],
+        [0.1, 0.2, math.sqrt(0.8 * 0.6)],
+    ]
+    np.testing.assert_allclose(mean.weights, expected, atol=1e-6)
+    assert mean.choice == "geometric mean of two directions: additive attention"
+    found = combine(FORWARD, BACKWARD, "geometric", 0.5)
+    assert found.links == [(0, 0), (1, 1)]
+    np.testing.assert_array_equal(found.alignment.weights, mean.weights)
 
 
 def test_the_mean_is_a_matrix_that_links_are_taken_from():

@@ -18,7 +18,8 @@ from translate.alignment.words import Extraction, Linked, links
 from translate.errors import InputError
 
 Heuristic = Literal["intersection", "union", "grow-diag", "grow-diag-final", "grow-diag-final-and"]
-Symmetrization = Heuristic | Literal["average"]
+Mean = Literal["average", "geometric"]
+Symmetrization = Heuristic | Mean
 
 # (target, source), in the order of Moses: what is beside comes before what is diagonal.
 _NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
@@ -38,7 +39,7 @@ def combine(
     Args:
         forward: At the level of the links.
         backward: Of the swapped pair, at the same level.
-        symmetrization: A heuristic for the links of each, or average: of the weights, before links are taken.
+        symmetrization: A heuristic for the links of each, or a mean of the weights, before links are taken.
         threshold: As `links` takes it, and `extract` likewise.
 
     Raises:
@@ -47,8 +48,8 @@ def combine(
     check_same_tokens(forward, backward)
     if not forward.src_tokens or not backward.src_tokens:
         return Linked(without_tokens(forward), [], without_tokens(backward))
-    if symmetrization == "average":
-        mean = average(forward, backward)
+    if symmetrization == "average" or symmetrization == "geometric":
+        mean = average(forward, backward, symmetrization)
         return Linked(mean, links(mean, threshold, extract), backward)
     found = symmetrize(
         links(forward, threshold, extract),
@@ -86,14 +87,15 @@ def reversed_links(links: Iterable[Link]) -> list[Link]:
     return sorted((i, j) for j, i in links)
 
 
-def average(forward: Alignment, backward: Alignment) -> Alignment:
+def average(forward: Alignment, backward: Alignment, kind: Mean = "average") -> Alignment:
     """Return the mean of the weights of two directions, as an alignment of the forward pair.
 
     With F (T, S) forward and B (S, T) backward, both of words, M = (F + Bᵀ) / 2: a link has weight 1 if both
-    words give each other all they have. The end of sentence is different: how much a target word gives to it
-    says that the word has no source, which only F knows, as only B knows it of a source word. So the last
-    column of M is that of F, and the last row is the last column of B; the corner is the mean. Rows and
-    columns of M do not sum to one, because a word may be wanted by several or by none.
+    words give each other all they have. The geometric mean is √(F Bᵀ), cell by cell (Liang et al. 2006
+    multiply posteriors): no weight where one of the two gives nothing. The end of sentence is different: how
+    much a target word gives to it says that the word has no source, which only F knows, as only B knows it of
+    a source word. So the last column of M is that of F, and the last row is the last column of B; the corner
+    is the mean. Rows and columns of M do not sum to one, because a word may be wanted by several or by none.
 
     Raises:
         InputError: The directions have different tokens.
@@ -101,10 +103,12 @@ def average(forward: Alignment, backward: Alignment) -> Alignment:
     check_same_tokens(forward, backward)
     if not forward.src_tokens or not backward.src_tokens:
         return without_tokens(forward)
-    weights = (forward.weights + backward.weights.T) / 2
+    ours, theirs = forward.weights, backward.weights.T
+    weights = np.sqrt(ours * theirs) if kind == "geometric" else (ours + theirs) / 2
     weights[:-1, -1] = forward.weights[:-1, -1]
     weights[-1, :-1] = backward.weights[:-1, -1]
-    return forward._replace(weights=weights, choice=f"mean of two directions: {forward.choice}")
+    name = "geometric mean" if kind == "geometric" else "mean"
+    return forward._replace(weights=weights, choice=f"{name} of two directions: {forward.choice}")
 
 
 def check_same_tokens(forward: Alignment, backward: Alignment) -> None:

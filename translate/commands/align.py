@@ -125,10 +125,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--symmetrize",
         type=Literal[
-            "intersection", "union", "grow-diag", "grow-diag-final", "grow-diag-final-and", "average"
+            "intersection",
+            "union",
+            "grow-diag",
+            "grow-diag-final",
+            "grow-diag-final-and",
+            "average",
+            "geometric",
         ],
         help="With two directions, of --reverse or of a run trained with data.directions both: which links "
-        "are kept, or average: links of their mean weights. Default with --reverse: grow-diag.",
+        "are kept; average, geometric: links of their mean weights. Default with --reverse: grow-diag.",
     )
     parser.add_argument(
         "--extract",

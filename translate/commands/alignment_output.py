@@ -109,7 +109,7 @@ def write_pictures(
     titles = {n: name if len(linked) == 1 else f"{name}: sentence {n + 1}" for n in drawn}
     golds = [None] * len(linked) if gold is None else gold
     # A mean of both directions has no second one beside it.
-    backward = [None if options.symmetrize == "average" else pair.backward for pair in linked]
+    backward = [None if options.symmetrize in ("average", "geometric") else pair.backward for pair in linked]
     figures = (
         (
             n + 1,
