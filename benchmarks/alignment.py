@@ -106,7 +106,7 @@ def eflomal(pairs: Sequence[Pair], count: int, options: argparse.Namespace) -> I
     command = [str(program), "-s", str(paths["src"]), "-t", str(paths["tgt"])]
     environment = {"PATH": f"{program.parent}:/usr/bin:/bin"}
     subprocess.run(
-        [*command, "-f", str(paths["fwd"]), "-r", str(paths["rev"])],
+        [*command, "-f", str(paths["fwd"]), "-r", str(paths["rev"]), "--overwrite"],
         check=True,
         env=environment,
         stdout=sys.stderr,

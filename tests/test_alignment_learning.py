@@ -20,9 +20,8 @@ def learned(tmp_path_factory):
 def test_the_mean_of_both_directions_has_the_links_that_a_word_comes_from(learned):
     """All links, many-to-many ones too, by threshold: an alignment error rate of at most 4.5%.
 
-    The threshold is the best on the validation part (3.9% there). The one training that was measured had
-    4.0%; half of the false links put a German comma, which has no source, on the "that", "to" or "whom" with
-    which it always comes (docs/alignment.md).
+    The threshold is the best on the validation part. Half of the false links put a German comma, which has no
+    source, on the "that", "to" or "whom" with which it always comes (docs/alignment.md).
     """
     corpus, translator = learned
     test = corpus.splits["test"]
