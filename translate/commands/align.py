@@ -7,7 +7,6 @@ directions is its own reverse: ask for that with --symmetrize. With --links, the
 scored, without a model.
 """
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 from jsonargparse import ArgumentParser, Namespace
 
 from translate.commands import alignment_maps
-from translate.commands.alignment_input import check_reverse, check_usage, read_texts
+from translate.commands.alignment_input import check_reverse, check_usage, read_texts, translated
 from translate.commands.alignment_output import (
     PICTURES,
     check_out,
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from translate.alignment.words import Level, Linked
     from translate.run_directory import RunDirectory
     from translate.translator import Translator
-
-_CHUNK = 256  # pairs that are translated, aligned and written before the next are begun
 
 Pair = tuple[str, str]
 
@@ -291,16 +288,8 @@ def _pairs(
     options: Namespace, translator: "Translator", sources: Sequence[str], targets: Sequence[str] | None
 ) -> Iterator[list[Pair]]:
     """Yield chunks of pairs; without targets, the translations are made chunk by chunk."""
-    search = dataclasses.replace(translator.config.search, n_best=1)
-    if options.beam_size is not None:
-        search = dataclasses.replace(search, beam_size=options.beam_size)
-    for start in range(0, len(sources), _CHUNK):
-        chunk = sources[start : start + _CHUNK]
-        if targets is None:
-            found = [translation.text for translation in translator.translate(chunk, search=search)]
-        else:
-            found = list(targets[start : start + _CHUNK])
-        yield list(zip(chunk, found, strict=True))
+    for chunk, found in translated(options, translator, sources, targets):
+        yield [(source, texts[0][0]) for source, texts in zip(chunk, found, strict=True)]
 
 
 def _threshold(options: Namespace, forward: Direction, backward: Direction | None) -> float | None:

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
@@ -11,6 +13,9 @@ from translate.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from translate.config import Config
+    from translate.translator import Translator
+
+_CHUNK = 256  # sources that are translated, aligned and written before the next are begun
 
 
 def check_usage(options: Namespace) -> None:
@@ -125,3 +130,19 @@ def read_texts(options: Namespace) -> tuple[list[str], list[str] | None]:
             "there must be one translation for each source"
         )
     return sources[: options.limit], targets[: options.limit]
+
+
+def translated(
+    options: Namespace, translator: "Translator", sources: Sequence[str], targets: Sequence[str] | None
+) -> Iterator[tuple[Sequence[str], list[list[tuple[str, float | None]]]]]:
+    """Yield chunks of sources, and of each its translations and their scores: the model's, or the targets."""
+    config = translator.config.search
+    beam_size = options.beam_size or config.beam_size
+    search = replace(config, beam_size=beam_size, n_best=options.n_best or 1)
+    for start in range(0, len(sources), _CHUNK):
+        chunk = sources[start : start + _CHUNK]
+        if targets is None:
+            made = translator.translate(chunk, search=search)
+            yield chunk, [[*translation.alternatives] for translation in made]
+        else:
+            yield chunk, [[(target, None)] for target in targets[start : start + _CHUNK]]

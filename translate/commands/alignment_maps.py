@@ -1,6 +1,5 @@
 """What `align` shows of every layer and head: the page (--format html) and the overview of a pair."""
 
-import dataclasses
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
+from translate.commands.alignment_input import translated
 from translate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from translate.translator import Translator
 
 log = logging.getLogger(__name__)
-
-_CHUNK = 256  # sources that are translated and read before the next are begun
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -67,18 +65,7 @@ def read_sentences(
     from translate.alignment.extract import read_maps
     from translate.alignment.page import Hypothesis, Sentence
 
-    config = translator.config.search
-    beam_size = options.beam_size or config.beam_size
-    search = dataclasses.replace(config, beam_size=beam_size, n_best=options.n_best or 1)
-    for start in range(0, len(sources), _CHUNK):
-        chunk = sources[start : start + _CHUNK]
-        found: list[list[tuple[str, float | None]]]
-        if targets is None:
-            found = [
-                [*translation.alternatives] for translation in translator.translate(chunk, search=search)
-            ]
-        else:
-            found = [[(target, None)] for target in targets[start : start + _CHUNK]]
+    for chunk, found in translated(options, translator, sources, targets):
         pairs = [(source, text) for source, texts in zip(chunk, found, strict=True) for text, _ in texts]
         maps = iter(read_maps(translator.model, translator.tokenizers, pairs))
         for texts in found:
