@@ -203,7 +203,7 @@ class TrainingConfig:
     alignment_start: float = 0.5
     """Share of the run after which the model aligns the corpus to be guided by its own links."""
     alignment_weight: float = 0.05
-    """The guide's cross-entropy counts so much beside that of translating (0.05: Garg et al. 2019)."""
+    """The guide's cross-entropy counts so much beside that of translating."""
     alignment_layer: int = 0
     """Transformer only: the layer that is guided, from 1 (0: the last but one, or the only one)."""
     alignment_head: int = 1

@@ -11,10 +11,10 @@ A finished pair is read again, as `extract` does, with other weights in place of
 
 Two numbers say what changed, both means over the target pieces but the end of sentence: how much the
 log-probability of the given piece fell (nats), and the total variation distance of the distributions of the
-next piece, ½ Σ |p - p'|, from 0 to 1 (as Jain & Wallace 2019, section 4, compare outputs).
+next piece, ½ Σ |p - p'|, from 0 to 1 (as Jain & Wallace 2019 compare outputs).
 
 Small changes mean that the weights do not matter. Large ones prove less: the weights are no part of their
-own, and a decoder was never trained with others than those it makes (Wiegreffe & Pinter 2019, section 3).
+own, and a decoder was never trained with others than those it makes (Wiegreffe & Pinter 2019).
 That is why the last two are there to be compared with each other.
 """
 

@@ -8,7 +8,7 @@ weight w_tE sum to one:
                                      H_t / ln n, where n is the number of columns that can be attended to
     source words with a link         share of all i that the links have
     source words by mass             mean over i of min(1, Σ_t w_ti): what the coverage penalty of Wu et al.
-                                     (2016, equation 14) takes the logarithm of
+                                     (2016) takes the logarithm of
     agreement                        Dice = 2 |A ∩ B| / (|A| + |B|) of two aligners' links over all pairs
 
 `faithfulness` says what the last part measures.

@@ -2,8 +2,8 @@
 
 Each direction sees what the other cannot: a target word attends to few source words, so many-to-one links are
 easy one way and hard the other. Links that both found are mostly right, those of either are nearly all there
-are; the growing heuristics begin with the first and add from the second (Och & Ney 2003, section 4; Koehn et
-al. 2005, IWSLT, section 2).
+are; the growing heuristics begin with the first and add from the second (Och & Ney 2003; Koehn et al.
+2005, IWSLT).
 """
 
 import heapq
