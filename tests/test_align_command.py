@@ -529,6 +529,7 @@ REFUSED = [
     (["--src", "src", "--format", "npz"], 2, "--format npz needs --out: a file for the arrays"),
     (["--src", "src", "--symmetrize", "union"], 2, "--symmetrize needs a second direction"),
     (["--src", "src", "--extract", "threshold"], 2, "--extract threshold needs --threshold"),
+    (["--src", "src", "--extract", "margin"], 2, "--extract margin needs --threshold"),
     (["--src", "src", "--against", "short"], 2, "--against compares error rates, which need --gold"),
     (["--src", "src", "--reverse", "nowhere"], 3, "nowhere"),
     (["--src", "src", "--symmetrize", "grow"], 2, "--symmetrize"),
@@ -554,6 +555,11 @@ REFUSED = [
         ["--src", "src", "--extract", "one-to-one", "--format", "html", "--out", "a.html"],
         2,
         "the page shows the strongest link of each word, or all with enough weight: leave out --extract",
+    ),
+    (
+        ["--src", "src", "--extract", "margin", "--threshold", "0.1", "--format", "html", "--out", "a.html"],
+        2,
+        "leave out --extract margin",
     ),
     (
         ["--src", "src", "--tgt", "tgt", "--n-best", "2", "--format", "html", "--out", "a.html"],

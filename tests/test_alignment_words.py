@@ -179,6 +179,16 @@ def test_links_by_threshold_need_one():
         links(GARDEN, extract="threshold")
 
 
+def test_a_link_by_margin_beats_the_end_of_sentence():
+    weights = [[0.5, 0.1, 0.4], [0.05, 0.6, 0.35], [0.2, 0.3, 0.5], [0, 0, 1]]
+    alignment = pieces("a b", "A B C", [(0, 1), (1, 3)], [(0, 1), (1, 3), (3, 5)], weights)
+    assert links(alignment, 0.2, "threshold") == [(0, 0), (0, 2), (1, 1), (1, 2)]
+    assert links(alignment, 0.2, "margin") == [(1, 1)]
+    assert links(alignment, 0.05, "margin") == [(0, 0), (1, 1)]
+    with pytest.raises(UsageError, match="links by margin need a threshold"):
+        links(alignment, extract="margin")
+
+
 def test_the_probability_of_a_word_is_that_of_its_pieces_together():
     log_probs = np.log(np.array([0.5, 0.25, 0.5, 0.1], dtype=np.float32))
     words = at_level(GARDEN._replace(log_probs=log_probs), "word")
@@ -193,7 +203,7 @@ def test_a_word_that_came_with_the_piece_of_another_is_certain_then():
 
 def test_every_way_to_take_links_takes_none_from_a_pair_without_tokens():
     blank = Alignment("", "x", (), (), (), (), np.zeros((0, 0), dtype=np.float32), "additive attention")
-    for extract in ("argmax", "threshold", "one-to-one"):
+    for extract in ("argmax", "threshold", "margin", "one-to-one"):
         assert links(blank, 0.1, extract) == []
 
 

@@ -17,7 +17,7 @@ from translate.alignment import Link
 from translate.alignment.extract import Alignment, Span
 from translate.errors import UsageError
 
-Extraction = Literal["argmax", "threshold", "one-to-one"]
+Extraction = Literal["argmax", "threshold", "margin", "one-to-one"]
 Level = Literal["word", "token", "subword"]
 LEVELS: tuple[Level, ...] = ("word", "token", "subword")
 
@@ -79,12 +79,14 @@ def links(
         threshold: Without it, no weight is too small, but a weight of 0 is no link.
         extract: argmax (default without a threshold): each target token is linked to the source token it
             attends to most, the first of equals; to none if that is the end of sentence. threshold (default
-            with one): to every source token with at least that weight. one-to-one: each token has at most one
-            link, so that their weights have the greatest sum (Kuhn 1955); no token is left over on both
-            sides. With a threshold, argmax and one-to-one then lose the links with less weight.
+            with one): to every source token with at least that weight. margin: to every one with at least
+            that much more than the end of sentence, where a token that comes from nowhere may attend.
+            one-to-one: each token has at most one link, so that their weights have the greatest sum (Kuhn
+            1955); no token is left over on both sides. With a threshold, argmax and one-to-one then lose the
+            links with less weight.
 
     Raises:
-        UsageError: Links are to be taken by threshold, and none is given.
+        UsageError: Links are to be taken by threshold or margin, and none is given.
     """
     if extract is None:
         extract = "argmax" if threshold is None else "threshold"
@@ -100,6 +102,10 @@ def links(
             if threshold is None:
                 raise UsageError("links by threshold need a threshold")
             tgt, src = np.nonzero(words >= threshold)
+        case "margin":
+            if threshold is None:
+                raise UsageError("links by margin need a threshold")
+            tgt, src = np.nonzero(words - alignment.weights[:-1, -1:] >= threshold)
         case "one-to-one":
             from scipy.optimize import linear_sum_assignment  # it takes long, and few need it
 

@@ -135,9 +135,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--extract",
-        type=Literal["argmax", "threshold", "one-to-one"],
+        type=Literal["argmax", "threshold", "margin", "one-to-one"],
         help="argmax (default): link each target word to the word it attends to most; threshold (default "
-        "with --threshold): to all with enough weight; one-to-one: no word has two links.",
+        "with --threshold): to all with enough weight; margin: with so much more than the end of sentence; "
+        "one-to-one: no word has two links.",
     )
     parser.add_argument("--threshold", type=float, help="Link no words with less weight than this.")
     parser.add_argument(

@@ -44,8 +44,8 @@ def check_usage(options: Namespace) -> None:
         if options.tgt is None:
             raise UsageError("--gold links words of a given translation: give it with --tgt")
     _check_judging(options)
-    if options.extract == "threshold" and options.threshold is None:
-        raise UsageError("--extract threshold needs --threshold: the least weight of a link")
+    if options.extract in ("threshold", "margin") and options.threshold is None:
+        raise UsageError(f"--extract {options.extract} needs --threshold: the least weight of a link")
     for name in ("limit", "beam_size"):
         value = getattr(options, name)
         if value is not None and value < 1:

@@ -39,10 +39,10 @@ def check_usage(options: Namespace) -> None:
         raise UsageError("--format html needs --out: the file of the page")
     if options.format != "html" and (options.n_best is not None or options.all_heads):
         raise UsageError(f"--n-best and --all-heads are for --format html, not for {options.format}")
-    if options.format == "html" and options.extract == "one-to-one":
+    if options.format == "html" and options.extract in ("margin", "one-to-one"):
         raise UsageError(
             "the page shows the strongest link of each word, or all with enough weight: leave out --extract "
-            "one-to-one"
+            f"{options.extract}"
         )
     if options.n_best is not None and options.tgt is not None:
         raise UsageError(

@@ -12,7 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from lightning.pytorch.callbacks import Callback
 
 from translate.alignment import Link
@@ -147,12 +147,24 @@ def most_agreed(model: Seq2Seq, pairs: IdPairs, head: GuidedHead, layers: int) -
     if not pairs.both:
         return head
     readings = [GuidedHead(layer, 0, shift) for layer in range(layers) for shift in (0, 1)]
-    return max(readings, key=lambda each: sum(map(len, own_links(model, pairs, each, COMPARED))))
+    return max(readings, key=lambda each: agreement(model, pairs, each))
 
 
-def own_links(
-    model: Seq2Seq, pairs: IdPairs, head: GuidedHead, most: int | None = None
-) -> Iterator[list[Link]]:
+def agreement(model: Seq2Seq, pairs: IdPairs, head: GuidedHead) -> float:
+    """How well the two directions agree in the first pairs: Dice = 2 |F ∩ B| / (|F| + |B|).
+
+    F links each target piece to the position it attends to most, unless that is no piece, and B likewise.
+    """
+    both = either = 0
+    for forward, backward in _weights_of_pairs(model, pairs, head, COMPARED):
+        assert backward is not None
+        there, back = _most_attended(forward), _most_attended(backward)
+        both += int((there & back.T).sum())
+        either += int(there.sum() + back.sum())
+    return 2 * both / max(either, 1)
+
+
+def own_links(model: Seq2Seq, pairs: IdPairs, head: GuidedHead) -> Iterator[list[Link]]:
     """Yield what a model in eval mode links in each pair, piece by piece.
 
     The mean of the layer's heads is read. With both directions two pieces are linked if the geometric mean of
@@ -160,14 +172,30 @@ def own_links(
     summing to one: a full stop that attends to the end of sentence in both directions is linked to the full
     stop. Both have to agree, so a piece without counterpart stays without links. In one direction a target
     piece is linked to the position that it attends to most, unless that is no piece.
+    """
+    for forward, backward in _weights_of_pairs(model, pairs, head, pairs.pairs):
+        if backward is None:
+            linked = _most_attended(forward)
+        else:
+            linked = np.sqrt(_shares(forward) * _shares(backward).T) >= AGREED
+        of_tgt, of_src = np.nonzero(linked)
+        yield sorted(zip(of_src.tolist(), of_tgt.tolist(), strict=True))
+
+
+def _weights_of_pairs(
+    model: Seq2Seq, pairs: IdPairs, head: GuidedHead, most: int
+) -> Iterator[tuple[Float[np.ndarray, "T S1"], Float[np.ndarray, "S T1"] | None]]:
+    """Yield what each pair's pieces attend to, forward and, with both directions, backward.
+
+    The last of S1 = S + 1 columns is what is no piece: the end of sentence, and backward the mark, too.
 
     Args:
         most: only the first so many pairs.
     """
-    total = pairs.pairs if most is None else min(most, pairs.pairs)
+    total = min(most, pairs.pairs)
     for start in range(0, total, ALIGNED_TOGETHER):
         numbers = np.arange(start, min(start + ALIGNED_TOGETHER, total))
-        found: list[list[Link]] = [[] for _ in numbers]
+        found: list[Any] = [None] * len(numbers)
         lengths = np.maximum(pairs.src_lengths[numbers], pairs.tgt_lengths[numbers]).tolist()
         for group in group_by_tokens(lengths, ALIGNED_TOKENS):
             rows = numbers[group]
@@ -175,15 +203,11 @@ def own_links(
             backward = _weights(model, pairs, rows + pairs.pairs, head) if pairs.both else None
             for row, number in enumerate(group):
                 tgt, src = pairs.tgt_lengths[rows[row]] - 1, pairs.src_lengths[rows[row]] - 1
-                if backward is None:
-                    most_attended = forward[row, :tgt].argmax(axis=1)
-                    linked = most_attended[:, None] == np.arange(src)
-                else:
-                    one = _shares(forward[row, :tgt, :src])
-                    other = _shares(backward[row, :src, 1 : tgt + 1])  # the first column is the mark
-                    linked = np.sqrt(one * other.T) >= AGREED
-                of_tgt, of_src = np.nonzero(linked)
-                found[number] = sorted(zip(of_src.tolist(), of_tgt.tolist(), strict=True))
+                one, other = forward[row, :tgt, : src + 1], None
+                if backward is not None:
+                    other = backward[row, :src, 1 : tgt + 2].copy()  # the first column is the mark
+                    other[:, -1] += backward[row, :src, 0]
+                found[number] = one, other
         yield from found
 
 
@@ -199,9 +223,15 @@ def _weights(
     return array
 
 
-def _shares(weights: Float[np.ndarray, "T S"]) -> Float[np.ndarray, "T S"]:
-    """Let each row sum to one; one without weights stays so."""
-    shares: Float[np.ndarray, "T S"] = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
+def _most_attended(weights: Float[np.ndarray, "T S1"]) -> Bool[np.ndarray, "T S"]:
+    linked: Bool[np.ndarray, "T S"] = weights.argmax(axis=1)[:, None] == np.arange(weights.shape[1] - 1)
+    return linked
+
+
+def _shares(weights: Float[np.ndarray, "T S1"]) -> Float[np.ndarray, "T S"]:
+    """Let what each row gives to pieces sum to one; a row that gives nothing stays so."""
+    pieces = weights[:, :-1]
+    shares: Float[np.ndarray, "T S"] = pieces / np.maximum(pieces.sum(axis=1, keepdims=True), 1e-9)
     return shares
 
 
