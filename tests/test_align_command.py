@@ -530,6 +530,12 @@ REFUSED = [
     (["--src", "src", "--symmetrize", "union"], 2, "--symmetrize needs a second direction"),
     (["--src", "src", "--extract", "threshold"], 2, "--extract threshold needs --threshold"),
     (["--src", "src", "--extract", "margin"], 2, "--extract margin needs --threshold"),
+    (["--src", "src", "--relative", "1.5"], 2, "--relative is 1.5: a share is between 0 and 1"),
+    (
+        ["--src", "src", "--relative", "0.5", "--format", "html", "--out", "a.html"],
+        2,
+        "the page knows no links that compete for a source word: leave out --relative",
+    ),
     (["--src", "src", "--against", "short"], 2, "--against compares error rates, which need --gold"),
     (["--src", "src", "--reverse", "nowhere"], 3, "nowhere"),
     (["--src", "src", "--symmetrize", "grow"], 2, "--symmetrize"),

@@ -189,6 +189,18 @@ def test_a_link_by_margin_beats_the_end_of_sentence():
         links(alignment, extract="margin")
 
 
+def test_links_compete_for_their_source_word():
+    weights = [[0.8, 0.1, 0.1], [0.5, 0.4, 0.1], [0.2, 0.7, 0.1], [0, 0, 1]]
+    alignment = pieces("a b", "A B C", [(0, 1), (1, 3)], [(0, 1), (1, 3), (3, 5)], weights)
+    assert links(alignment, 0.3) == [(0, 0), (0, 1), (1, 1), (1, 2)]
+    assert links(alignment, 0.3, relative=0.6) == [(0, 0), (0, 1), (1, 2)]
+    assert links(alignment, 0.3, relative=1.0) == [(0, 0), (1, 2)]
+    assert links(alignment, relative=1.0) == [(0, 0), (1, 2)]  # of the strongest of each target word
+    # What is beyond the end of sentence competes: 0.7, 0.4 and 0.1 of the first source word.
+    assert links(alignment, 0.05, "margin", relative=0.45) == [(0, 0), (0, 1), (1, 1), (1, 2)]
+    assert links(alignment, 0.05, "margin", relative=0.6) == [(0, 0), (1, 2)]
+
+
 def test_the_probability_of_a_word_is_that_of_its_pieces_together():
     log_probs = np.log(np.array([0.5, 0.25, 0.5, 0.1], dtype=np.float32))
     words = at_level(GARDEN._replace(log_probs=log_probs), "word")

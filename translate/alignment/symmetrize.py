@@ -31,6 +31,7 @@ def combine(
     symmetrization: Symmetrization,
     threshold: float | None = None,
     extract: Extraction | None = None,
+    relative: float = 0.0,
 ) -> Linked:
     """Return the forward alignment with the links of both directions, or their mean with its links.
 
@@ -40,7 +41,7 @@ def combine(
         forward: At the level of the links.
         backward: Of the swapped pair, at the same level.
         symmetrization: A heuristic for the links of each, or a mean of the weights, before links are taken.
-        threshold: As `links` takes it, and `extract` likewise.
+        threshold: As `links` takes it, and `extract` and `relative` likewise.
 
     Raises:
         InputError: The directions have different tokens.
@@ -50,10 +51,10 @@ def combine(
         return Linked(without_tokens(forward), [], without_tokens(backward))
     if symmetrization == "average" or symmetrization == "geometric":
         mean = average(forward, backward, symmetrization)
-        return Linked(mean, links(mean, threshold, extract), backward)
+        return Linked(mean, links(mean, threshold, extract, relative), backward)
     found = symmetrize(
-        links(forward, threshold, extract),
-        reversed_links(links(backward, threshold, extract)),
+        links(forward, threshold, extract, relative),
+        reversed_links(links(backward, threshold, extract, relative)),
         symmetrization,
     )
     choice = f"{forward.choice}; links of two directions ({symmetrization})"

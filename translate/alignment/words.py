@@ -71,7 +71,10 @@ def word_numbers(text: str, pieces: Sequence[Span], level: Literal["word", "toke
 
 
 def links(
-    alignment: Alignment, threshold: float | None = None, extract: Extraction | None = None
+    alignment: Alignment,
+    threshold: float | None = None,
+    extract: Extraction | None = None,
+    relative: float = 0.0,
 ) -> list[Link]:
     """Return linked (source, target) tokens, counted from 0 and sorted; the end of sentence has no links.
 
@@ -84,34 +87,35 @@ def links(
             one-to-one: each token has at most one link, so that their weights have the greatest sum (Kuhn
             1955); no token is left over on both sides. With a threshold, argmax and one-to-one then lose the
             links with less weight.
+        relative: A link then needs at least this share of the most weight that any target token gives to its
+            source token: 1 leaves each source token its best link (and equals).
 
     Raises:
-        UsageError: Links are to be taken by threshold or margin, and none is given.
+        UsageError: Links are to be taken by threshold or margin, and no threshold is given.
     """
     if extract is None:
         extract = "argmax" if threshold is None else "threshold"
     words = alignment.weights[:-1, :-1]
     if not words.size:
         return []
+    if extract == "margin":
+        words = words - alignment.weights[:-1, -1:]
     match extract:
         case "argmax":
             tgt = np.arange(len(words))
             src = alignment.weights[:-1].argmax(axis=1)
             tgt, src = tgt[src < words.shape[1]], src[src < words.shape[1]]
-        case "threshold":
+        case "threshold" | "margin":
             if threshold is None:
-                raise UsageError("links by threshold need a threshold")
+                raise UsageError(f"links by {extract} need a threshold")
             tgt, src = np.nonzero(words >= threshold)
-        case "margin":
-            if threshold is None:
-                raise UsageError("links by margin need a threshold")
-            tgt, src = np.nonzero(words - alignment.weights[:-1, -1:] >= threshold)
         case "one-to-one":
             from scipy.optimize import linear_sum_assignment  # it takes long, and few need it
 
             tgt, src = linear_sum_assignment(words, maximize=True)
     weights = words[tgt, src]
     kept = weights > 0 if threshold is None else weights >= threshold
+    kept &= weights >= relative * words.max(axis=0)[src]
     return sorted(zip(src[kept].tolist(), tgt[kept].tolist(), strict=True))
 
 

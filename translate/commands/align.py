@@ -142,6 +142,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--threshold", type=float, help="Link no words with less weight than this.")
     parser.add_argument(
+        "--relative",
+        type=float,
+        default=0.0,
+        help="Nor with less than this share of the strongest link of the source word (1: only that one). "
+        "Default: 0.",
+    )
+    parser.add_argument(
         "--one_based", action="store_true", help="Count words in pharaoh links, written or read, from 1."
     )
     parser.add_argument(
@@ -306,7 +313,7 @@ def _align(
     from translate.alignment.symmetrize import combine
     from translate.alignment.words import Linked, links
 
-    taken = _threshold(options, forward, backward), options.extract
+    taken = _threshold(options, forward, backward), options.extract, options.relative
     for chunk in chunks:
         alignments = _at_level(options, forward, chunk)
         if backward is None:

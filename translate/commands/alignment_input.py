@@ -52,6 +52,8 @@ def check_usage(options: Namespace) -> None:
             raise UsageError(f"--{name.replace('_', '-')} is {value}: it must be at least 1")
     if options.threshold is not None and not 0 < options.threshold <= 1:
         raise UsageError(f"--threshold is {options.threshold}: a weight is above 0 and at most 1")
+    if not 0 <= options.relative <= 1:
+        raise UsageError(f"--relative is {options.relative}: a share is between 0 and 1")
 
 
 def _check_judging(options: Namespace) -> None:
@@ -62,8 +64,8 @@ def _check_judging(options: Namespace) -> None:
         raise UsageError("--choose and --report are two things: first choose, then report")
     if options.choose:
         for name in (
-            "layer", "head", "shifted", "plain", "level", "symmetrize", "extract", "threshold", "against",
-            "out",
+            "layer", "head", "shifted", "plain", "level", "symmetrize", "extract", "threshold", "relative",
+            "against", "out",
         ):  # fmt: skip
             if getattr(options, name) not in (None, False):
                 raise UsageError(f"--choose tries everything and prints a table: leave --{name} out")
@@ -87,7 +89,7 @@ def _check_links_only(options: Namespace) -> None:
         name
         for name in (
             "src", "tgt", "out", "level", "layer", "shifted", "reverse", "symmetrize", "extract", "threshold",
-            "beam_size", "head", "plain", "choose", "report",
+            "relative", "beam_size", "head", "plain", "choose", "report",
         )
         if getattr(options, name)
     ]  # fmt: skip

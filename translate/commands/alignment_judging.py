@@ -86,7 +86,7 @@ def report(
     threshold = options.threshold
     if threshold is None and options.extract is None:
         threshold = forward.threshold
-    found = [links(alignment, threshold, options.extract) for alignment in alignments]
+    found = [links(alignment, threshold, options.extract, options.relative) for alignment in alignments]
     directions = None
     if backward is not None:
         directions = float(agreement(maps, backward.maps(pairs), [reading], [backward.reading])[0, 0])

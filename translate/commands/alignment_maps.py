@@ -44,6 +44,8 @@ def check_usage(options: Namespace) -> None:
             "the page shows the strongest link of each word, or all with enough weight: leave out --extract "
             f"{options.extract}"
         )
+    if options.format == "html" and options.relative:
+        raise UsageError("the page knows no links that compete for a source word: leave out --relative")
     if options.n_best is not None and options.tgt is not None:
         raise UsageError(
             "--n-best is for the model's own translations, but --tgt gives others: leave one out"
@@ -94,7 +96,7 @@ def write_page(
                 yield sentence
             else:
                 first = at_level(read(sentence.hypotheses[0].maps, reading), level)
-                found.append(links(first, threshold, options.extract))
+                found.append(links(first, threshold, options.extract, options.relative))
                 yield sentence._replace(gold=gold[number])
 
     settings = Settings(Path(options.run).name, reading, level, threshold)
@@ -127,7 +129,7 @@ def read_overview(
             for layer in range(layers)
         ]
         chosen = at_level(read(maps, reading), level)
-        yield Linked(chosen, links(chosen, threshold, options.extract)), grid
+        yield Linked(chosen, links(chosen, threshold, options.extract, options.relative)), grid
 
 
 def _level(options: Namespace) -> "Level":
