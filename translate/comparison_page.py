@@ -93,13 +93,13 @@ def _all_buckets(comparison: Comparison, about: About) -> str:
             _buckets("BLEU by words of the source", "words", "sentences", comparison.by_length),
             _buckets(
                 f"BLEU by how often the training text ({train_text}) has the reference’s rarest word",
-                "occurrences",
+                "times",
                 "sentences",
                 comparison.by_rarest,
             ),
             _buckets(
                 f"F-measure of words by how often the training text ({train_text}) has them",
-                "occurrences",
+                "times",
                 "words",
                 comparison.by_frequency,
             ),
