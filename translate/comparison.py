@@ -122,8 +122,11 @@ def compare(
     Raises InputError when there is nothing to compare or the numbers of sentences differ.
     """
     sources, refs, a, b, src_lang, tgt_lang = texts
-    bleu, chrf = zip(*(count_matches(side, refs, tgt_lang) for side in (a, b)), strict=True)
-    by_length, by_rarest, by_frequency = [], [], []
+    (bleu_a, chrf_a), (bleu_b, chrf_b) = (count_matches(side, refs, tgt_lang) for side in (a, b))
+    bleu, chrf = (bleu_a, bleu_b), (chrf_a, chrf_b)
+    by_length: list[Bucket] = []
+    by_rarest: list[Bucket] = []
+    by_frequency: list[Bucket] = []
     if sources is not None:
         split = word_splitter(src_lang)
         by_length = _by_sentence(bleu, [len(split(src)) for src in sources], LENGTHS, resampling)
@@ -140,7 +143,7 @@ def compare(
             Metric(one.name, one.signature, _compared(one.rows, other.rows, one.score, resampling))
             for one, other in (bleu, chrf)
         ],
-        (_length_ratio(bleu[0]), _length_ratio(bleu[1])),
+        (_length_ratio(bleu_a), _length_ratio(bleu_b)),
         (_count_equal(a, refs), _count_equal(b, refs)),
         _count_equal(a, b),
         (len(a_best), len(b_best)),
@@ -217,10 +220,9 @@ def _kind(character: str) -> str:
 def _rank(texts: Texts, chrf: Sequence[Counts]) -> tuple[list[Example], list[Example]]:
     """Return the sentences in which A, and those in which B has the higher chrF, the widest gap first."""
     scores = [[side.score(row) for row in side.rows] for side in chrf]
-    found = [
-        Example(place + 1, texts.sources and texts.sources[place], *lines)
-        for place, lines in enumerate(zip(texts.references, texts.a, texts.b, *scores, strict=True))
-    ]
+    sources = [None] * len(texts.references) if texts.sources is None else texts.sources
+    rows = zip(sources, texts.references, texts.a, texts.b, *scores, strict=True)
+    found = [Example(line, *row) for line, row in enumerate(rows, start=1)]
     a_best = [example for example in found if example.a_score > example.b_score]
     b_best = [example for example in found if example.b_score > example.a_score]
     return (

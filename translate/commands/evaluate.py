@@ -145,7 +145,7 @@ def _check_usage(options: Namespace) -> None:
 
 
 def check_test_set(options: Namespace) -> None:
-    """Refuse a test set that is of files and of a corpus, and threads below 0."""
+    """Refuse a test set both of files and of a corpus, and threads below 0."""
     if options.threads < 0:
         raise UsageError(f"--threads is {options.threads}: it must be at least 0")
     for extra in ("corpus", "split"):
