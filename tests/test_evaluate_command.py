@@ -127,7 +127,7 @@ def test_the_language_follows_the_name_of_the_reference_file(files, capsys):
     ],
 )
 def test_only_an_ending_that_looks_like_a_language_is_taken_for_one(files, capsys, name, lang):
-    assert evaluate._lang_of(name) == lang
+    assert evaluate.lang_of(name) == lang
 
 
 def test_a_given_language_counts_more_than_the_file_name(files, capsys):

@@ -4,7 +4,16 @@ from importlib.metadata import version
 import pytest
 
 from translate.errors import InputError, UsageError
-from translate.evaluation import TOKENIZED_BLEU, Placeholders, bleu, placeholders, score, tokenize_lowercase
+from translate.evaluation import (
+    TOKENIZED_BLEU,
+    Placeholders,
+    bleu,
+    count_matches,
+    placeholders,
+    score,
+    tokenize_lowercase,
+    word_splitter,
+)
 
 REFERENCES = [
     "A small dog runs across the wet grass.",
@@ -200,3 +209,38 @@ def test_a_placeholder_of_another_sentence_does_not_count():
 
 def test_a_translated_placeholder_is_lost():
     assert placeholders(["Hello {name}"], ["Hallo {Name}"]) == Placeholders(0, 1)
+
+
+@pytest.mark.parametrize("lang", [None, "en", "zh"])
+def test_counts_of_sentences_add_up_to_the_scores_of_the_test_set(lang):
+    expected = by_name(score(CLOSE, REFERENCES, tgt_lang=lang))
+    for counts in count_matches(CLOSE, REFERENCES, lang):
+        name, value, signature = expected[counts.name]
+        assert counts.score(counts.rows.sum(axis=0)) == pytest.approx(value)
+        assert (counts.name, counts.signature) == (name, signature)
+
+
+def test_counts_of_bleu_begin_with_both_lengths_in_words():
+    in_words, _ = count_matches(["A dog.", ""], ["A small dog.", "Hi"])
+    assert in_words.rows[:, :2].tolist() == [[3, 4], [0, 1]]
+
+
+def test_words_are_those_that_bleu_counts():
+    assert word_splitter()("It's 3.5 dogs, <b>no?\n") == [
+        "It's",
+        "3.5",
+        "dogs",
+        ",",
+        "<",
+        "b",
+        ">",
+        "no",
+        "?",
+    ]
+    assert word_splitter("zh")("狗在跑 fast") == ["狗", "在", "跑", "fast"]
+    assert word_splitter("ja")("犬が") == ["犬", "が"]
+
+
+def test_unequal_numbers_of_hypotheses_and_references_cannot_be_counted():
+    with pytest.raises(InputError, match="1 hypotheses but 3 references"):
+        count_matches(["a"], REFERENCES)

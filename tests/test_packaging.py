@@ -26,9 +26,13 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_every_module_the_type_marker_and_the_licence(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "translate").rglob("*.py")}
-    page = {path.relative_to(ROOT).as_posix() for path in (ROOT / "translate/alignment/page").iterdir()}
-    assert len(page) == 5
-    assert modules | page | {"translate/py.typed", "seq2see.py"} <= held
+    pages = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("alignment/page", "comparison_page")
+        for path in (ROOT / "translate" / folder).iterdir()
+    }
+    assert len(pages) == 5 + 2
+    assert modules | pages | {"translate/py.typed", "seq2see.py"} <= held
     assert any(name.endswith("licenses/LICENSE") for name in held)
     assert not any(name.startswith(("tests/", "data/", "configs/", "scripts/")) for name in held)
 

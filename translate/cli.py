@@ -35,6 +35,7 @@ VERBS = (
     "train",
     "translate",
     "evaluate",
+    "compare",
     "align",
     "export",
     "demo",

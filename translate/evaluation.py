@@ -7,10 +7,12 @@ that says how it was counted: without one, two BLEU scores cannot be compared.
 import logging
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
+import numpy as np
+from jaxtyping import Int
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
@@ -43,6 +45,15 @@ class Score(NamedTuple):
     name: str  # sacreBLEU's: chrF2 is chrF with beta = 2
     value: float  # 0 to 100; TER, where less is better, can be more
     signature: str
+
+
+class Counts(NamedTuple):
+    """What a metric counts in each sentence, and how it scores the sum of any of these rows."""
+
+    name: str  # sacreBLEU's
+    signature: str
+    rows: Int[np.ndarray, "P C"]
+    score: Callable[[Int[np.ndarray, " C"]], float]  # 0 to 100
 
 
 class Placeholders(NamedTuple):
@@ -96,6 +107,27 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], tgt_lang: str | N
     return float(result.score)
 
 
+def count_matches(
+    hypotheses: Sequence[str], references: Sequence[str], tgt_lang: str | None = None
+) -> tuple[Counts, Counts]:
+    """Return what BLEU and chrF count in each sentence: their sum has the scores that `score` reports.
+
+    BLEU's rows begin with the lengths of the hypothesis and of the reference, in its words.
+
+    Raises InputError when there is nothing to score or the numbers of sentences differ.
+    """
+    _check_counts("hypotheses", hypotheses, "references", references)
+    # force: whoever compares systems of tokenised text would otherwise read a warning for each of them
+    in_words = _count(BLEU(tokenize=_tokenizer(tgt_lang), force=True), hypotheses, references)
+    return in_words, _count(CHRF(), hypotheses, references)
+
+
+def word_splitter(lang: str | None = None) -> Callable[[str], list[str]]:
+    """Return what splits sentences of a language into words as BLEU counts them: cased, punctuation apart."""
+    tokenizer: Any = BLEU(tokenize=_tokenizer(lang)).tokenizer
+    return lambda sentence: str(tokenizer(sentence.rstrip())).split()
+
+
 def tokenize_lowercase(sentences: Sequence[str], lang: str) -> list[str]:
     """Prepare text as the literature on Multi30k (Elliott et al. 2016) does before it counts BLEU.
 
@@ -116,12 +148,12 @@ def tokenize_lowercase(sentences: Sequence[str], lang: str) -> list[str]:
 
 def moses_lang(lang: str) -> str:
     """Return what Moses calls a language; UsageError where Moses cannot tokenise it."""
-    if _primary(lang) in UNSPACED:
+    if primary_language(lang) in UNSPACED:
         raise UsageError(
             f"Moses tokenisation needs a language with spaces between words, got {lang}: "
             "leave out the lowercased, tokenised BLEU"
         )
-    return _primary(lang)
+    return primary_language(lang)
 
 
 def placeholders(sources: Sequence[str], hypotheses: Sequence[str]) -> Placeholders:
@@ -151,12 +183,24 @@ def _tokenized_bleu(hypotheses: Sequence[str], references: Sequence[str], lang: 
     return Score(TOKENIZED_BLEU, result.score, f"{metric.get_signature()}|{how}")
 
 
+def _count(metric: BLEU | CHRF, hypotheses: Sequence[str], references: Sequence[str]) -> Counts:
+    # Not public in sacreBLEU, which resamples with both methods itself; tests compare with its public scores.
+    rows = np.array(metric._extract_corpus_statistics(hypotheses, [references]), dtype=np.int64)
+    name = metric._compute_score_from_stats(rows[0].tolist()).name
+
+    def score(sums: Int[np.ndarray, " C"]) -> float:
+        return float(metric._compute_score_from_stats(sums.tolist()).score)
+
+    return Counts(name, str(metric.get_signature()), rows, score)
+
+
 def _tokenizer(tgt_lang: str | None) -> str:
-    return UNSPACED.get(_primary(tgt_lang or ""), "13a")
+    return UNSPACED.get(primary_language(tgt_lang or ""), "13a")
 
 
-def _primary(lang: str) -> str:
-    return re.split("[-_]", lang.lower())[0]  # zh-Hans and pt_BR: the language without script and country
+def primary_language(lang: str) -> str:
+    """Return the language without script and country, of zh-Hans and pt_BR."""
+    return re.split("[-_]", lang.lower())[0]
 
 
 def _count_placeholders(text: str) -> Counter[str]:

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Int
 
 from translate.alignment import Link
+from translate.bootstrap import SAMPLES, Difference, paired_bootstrap
 from translate.errors import InputError
 from translate.text_files import read_lines
 
@@ -138,41 +139,18 @@ def error_rate(links: Iterable[Iterable[Link]], gold: Iterable[Gold]) -> ErrorRa
     return rate(count_links(links, gold))
 
 
-class Comparison(NamedTuple):
-    """How two systems' error rates differ; all from -1 to 1."""
-
-    difference: float  # of the AER: the first's minus the second's
-    low: float  # of the middle 95% of resampled differences
-    high: float
-    p_value: float
-
-
 def compare(
-    one: Int[np.ndarray, "P 5"], other: Int[np.ndarray, "P 5"], *, samples: int = 1000, seed: int = 1
-) -> Comparison:
-    """Say whether two systems' AER on the same pairs differ by more than chance (paired bootstrap).
-
-    Test sets of as many pairs are drawn from the pairs, with replacement, and both systems are scored on each
-    (Koehn 2004, EMNLP). The p-value is the share of them, and of the one that there is, in which the
-    difference is as far from its mean as the measured one is from 0: how often chance alone does that much
-    (as in sacreBLEU).
+    one: Int[np.ndarray, "P 5"], other: Int[np.ndarray, "P 5"], *, samples: int = SAMPLES, seed: int = 1
+) -> Difference:
+    """Say by how much two systems' AER on the same pairs differ, from -1 to 1, and whether that is chance.
 
     Args:
         one: What `count_links` says of the first system.
         other: Of the second; the same gold.
+        samples: Test sets that are drawn (`paired_bootstrap`).
+        seed: Draws them.
     """
-    random = np.random.default_rng(seed)
-    pairs = len(one)
-    if not pairs:
-        return Comparison(0.0, 0.0, 0.0, 1.0)
-    differences = np.empty(samples)
-    for sample in range(samples):
-        times = np.bincount(random.integers(pairs, size=pairs), minlength=pairs)
-        differences[sample] = _aer(times @ one) - _aer(times @ other)
-    difference = _aer(one.sum(axis=0)) - _aer(other.sum(axis=0))
-    as_far = np.abs(differences - differences.mean()) >= abs(difference)
-    low, high = np.quantile(differences, [0.025, 0.975])
-    return Comparison(difference, float(low), float(high), float((as_far.sum() + 1) / (samples + 1)))
+    return paired_bootstrap(one, other, _aer, samples=samples, seed=seed)
 
 
 def _aer(sums: Int[np.ndarray, "5"]) -> float:

@@ -38,6 +38,7 @@ class TestSet(NamedTuple):
     name: str  # corpus folder/split, or the path of the references
     sources: list[str] | None  # None: only hypotheses and references were given
     references: list[str]
+    src_lang: str | None
     tgt_lang: str | None
 
 
@@ -73,9 +74,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="Add BLEU as in the literature on Multi30k: of lowercased, Moses-tokenised text.",
     )
+    add_search_arguments(parser)
+    parser.add_argument("--out", type=str, help="Write the translations to this file, line by line.")
+    parser.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
+
+
+def add_search_arguments(parser: ArgumentParser) -> None:
+    """Declare how a run translates."""
     for name, (kind, about) in SEARCH_OPTIONS.items():
         parser.add_argument(f"--{name}", type=kind, help=f"{about} Default: as in the run's config.")
-    parser.add_argument("--out", type=str, help="Write the translations to this file, line by line.")
     parser.add_argument(
         "--device", type=Literal["auto", "cpu", "cuda", "mps"], default="auto", help="Where to translate."
     )
@@ -86,7 +93,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="What translates: torch in float32, or ctranslate2 with what `seq2see export` has made.",
     )
     parser.add_argument("--threads", type=int, default=0, help="Processor threads; 0: one per core.")
-    parser.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
 
 
 def run(options: Namespace) -> None:
@@ -96,15 +102,17 @@ def run(options: Namespace) -> None:
     _check_usage(options)
     directory = None if options.run is None else RunDirectory.open(options.run)
     kept = [] if directory is None else _read_entries(directory)
-    test_set = _read_test_set(options, directory)
+    test_set = read_test_set(options, directory)
     if options.tokenized_lowercase:
         if test_set.tgt_lang is None:
             raise UsageError("--tokenized-lowercase has rules for each language: give --tgt-lang, such as de")
         moses_lang(test_set.tgt_lang)  # refused now, not after the translating
     if options.hypotheses is None:
-        hypotheses, how = _translate(options, test_set)
+        hypotheses, how = translate(options.run, test_set, options)
+        if options.out is not None:
+            Path(options.out).write_bytes("".join(f"{line}\n" for line in hypotheses).encode())
     else:
-        hypotheses, how = _read_hypotheses(options.hypotheses, test_set), {"hypotheses": options.hypotheses}
+        hypotheses, how = read_hypotheses(options.hypotheses, test_set), {"hypotheses": options.hypotheses}
     entry = _score(test_set, hypotheses, how, tokenized_lowercase=options.tokenized_lowercase)
     if directory is not None:
         entries = [*(old for old in kept if not _same(old, entry)), entry]
@@ -114,8 +122,7 @@ def run(options: Namespace) -> None:
 
 def _check_usage(options: Namespace) -> None:
     """Refuse options that lack or contradict one another, before anything is read."""
-    if options.threads < 0:
-        raise UsageError(f"--threads is {options.threads}: it must be at least 0")
+    check_test_set(options)
     if options.hypotheses is None:
         if options.run is None:
             raise UsageError(
@@ -133,24 +140,37 @@ def _check_usage(options: Namespace) -> None:
             )
         if options.ref is None and options.corpus is None and options.run is None:
             raise UsageError("--hypotheses needs references to be compared with: give --ref or --corpus")
+    if options.out is not None:
+        check_writable(options.out)
+
+
+def check_test_set(options: Namespace) -> None:
+    """Refuse a test set both of files and of a corpus, and threads below 0."""
+    if options.threads < 0:
+        raise UsageError(f"--threads is {options.threads}: it must be at least 0")
     for extra in ("corpus", "split"):
         files = [name for name in ("src", "ref") if getattr(options, name) is not None]
         if files and getattr(options, extra) is not None:
             raise UsageError(
                 f"--{files[0]} and --{extra} are both given: a test set is of files or of a corpus"
             )
-    if options.out is not None and not Path(options.out).absolute().parent.is_dir():
-        raise InputError(f"{options.out} cannot be written: its folder does not exist")
 
 
-def _read_test_set(options: Namespace, directory: RunDirectory | None) -> TestSet:
+def check_writable(path: str) -> None:
+    """Refuse a file in no folder, before any work that would be lost."""
+    if not Path(path).absolute().parent.is_dir():
+        raise InputError(f"{path} cannot be written: its folder does not exist")
+
+
+def read_test_set(options: Namespace, directory: RunDirectory | None) -> TestSet:
+    """Read what the options name, or the test part of the run's own corpus."""
     if options.ref is None:
         return _read_split(options.corpus or _own_corpus(directory), options.split or "test", options)
-    tgt_lang = options.tgt_lang or _lang_of(options.ref)
+    tgt_lang = options.tgt_lang or lang_of(options.ref)
     if options.src is None:
-        return TestSet(options.ref, None, read_lines(options.ref), tgt_lang)
-    pairs = read_parallel(options.src, options.ref)
-    return TestSet(options.ref, [src for src, _ in pairs], [ref for _, ref in pairs], tgt_lang)
+        return TestSet(options.ref, None, read_lines(options.ref), None, tgt_lang)
+    srcs, refs = map(list, zip(*read_parallel(options.src, options.ref), strict=True))
+    return TestSet(options.ref, srcs, refs, lang_of(options.src), tgt_lang)
 
 
 def _read_split(folder: str, split: str, options: Namespace) -> TestSet:
@@ -161,11 +181,12 @@ def _read_split(folder: str, split: str, options: Namespace) -> TestSet:
         raise InputError(f"{folder} has no split {split}: it has {', '.join(corpus.splits)}")
     rows = corpus.splits[split]
     name = f"{Path(folder).as_posix()}/{split}"
-    src, tgt, tgt_lang = list(rows["src"]), list(rows["tgt"]), corpus.tgt_lang
+    sides = (list(rows["src"]), corpus.src_lang), (list(rows["tgt"]), corpus.tgt_lang)
     if options.backwards:
-        src, tgt, tgt_lang = tgt, src, corpus.src_lang
+        sides = sides[::-1]
         name += ", backwards"
-    return TestSet(name, src, tgt, options.tgt_lang or tgt_lang)
+    (src, src_lang), (tgt, tgt_lang) = sides
+    return TestSet(name, src, tgt, src_lang, options.tgt_lang or tgt_lang)
 
 
 def _own_corpus(directory: RunDirectory | None) -> str:
@@ -182,13 +203,14 @@ def _own_corpus(directory: RunDirectory | None) -> str:
     return corpus
 
 
-def _lang_of(path: str) -> str | None:
+def lang_of(path: str) -> str | None:
     """Return the language that a file's name ends in, as in text.de and text.zh-Hans.gz."""
     suffix = Path(path.removesuffix(".gz")).suffix[1:]
     return suffix if re.fullmatch("[a-z]{2}([-_][A-Za-z]+)?", suffix) else None
 
 
-def _read_hypotheses(path: str, test_set: TestSet) -> list[str]:
+def read_hypotheses(path: str, test_set: TestSet) -> list[str]:
+    """Read translations that were made elsewhere, one a line."""
     hypotheses = read_lines(path)
     if len(hypotheses) != len(test_set.references):
         raise InputError(
@@ -198,8 +220,8 @@ def _read_hypotheses(path: str, test_set: TestSet) -> list[str]:
     return hypotheses
 
 
-def _translate(options: Namespace, test_set: TestSet) -> tuple[list[str], Entry]:
-    """Return the translations, and how they were made."""
+def translate(run: str, test_set: TestSet, options: Namespace) -> tuple[list[str], Entry]:
+    """Translate the sources with a run, as `add_search_arguments` asks; return how, too."""
     from importlib.metadata import version
 
     from translate.engine import describe
@@ -208,9 +230,7 @@ def _translate(options: Namespace, test_set: TestSet) -> tuple[list[str], Entry]
 
     keep_freed_memory()
     assert test_set.sources is not None  # _check_usage
-    translator = Translator(
-        options.run, options.device, options.engine, options.threads, backwards=options.backwards
-    )
+    translator = Translator(run, options.device, options.engine, options.threads, backwards=options.backwards)
     engine = translator.engine
     given = {name: value for name in SEARCH_OPTIONS if (value := getattr(options, name)) is not None}
     search = dataclasses.replace(translator.config.search, n_best=1, **given)
@@ -222,8 +242,6 @@ def _translate(options: Namespace, test_set: TestSet) -> tuple[list[str], Entry]
         "translated %d sentences with %s in %.1f s: %.0f sentences/s",
         len(hypotheses), describe(engine), seconds, rate,
     )  # fmt: skip
-    if options.out is not None:
-        Path(options.out).write_bytes("".join(f"{line}\n" for line in hypotheses).encode())
     return hypotheses, {
         "engine": engine.name,
         "precision": engine.precision,
