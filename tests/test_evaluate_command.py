@@ -1,6 +1,7 @@
 import hashlib
 import json
 import logging
+import shutil
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -345,3 +346,22 @@ def test_backwards_a_corpus_is_read_the_other_way_round(run_path, capsys):
 def test_backwards_is_refused_for_a_run_that_only_goes_forward(run_path):
     with pytest.raises(UsageError, match="run was trained to translate forward only"):
         main(run_path, "--backwards")
+
+
+def test_an_ensemble_is_scored_and_named(run_path, tmp_path, capsys, caplog):
+    shutil.copytree(run_path, tmp_path / "other")
+    with caplog.at_level(logging.INFO):
+        main(run_path, "--ensemble", tmp_path / "other")
+    main(run_path)
+    names = [str(run_path), str(tmp_path / "other")]
+    assert [entry.get("ensemble") for entry in entries(run_path)] == [
+        names,
+        None,
+    ]  # neither replaces the other
+    assert f"with an ensemble of {names[0]} and {names[1]} by torch in" in caplog.text
+    assert capsys.readouterr().out.splitlines()[0].endswith(f", an ensemble of {names[0]} and {names[1]}")
+
+
+def test_an_ensemble_is_refused_where_nothing_is_translated():
+    with pytest.raises(UsageError, match=r"^--ensemble is for translating, but --hypotheses is"):
+        main("--hypotheses", "x", "--ref", "y", "--ensemble", "run")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from translate.config import SearchConfig, check_both_directions
-from translate.engine import Engine, EngineName, Hypothesis, max_length
+from translate.engine import Engine, EngineName, Hypothesis, describe, max_length
 from translate.errors import InputError, UsageError
 from translate.grouping import group_by_tokens
 from translate.platforms import choose_plan, count_cores, gather_facts, set_threads
@@ -62,8 +62,12 @@ class Translator:
         backwards: from the language that the run calls its target to its source.
 
     Raises:
-        InputError: no run directory there, one without good weights, or no export that fits.
-        UsageError: the device is not there, or not for the engine; the model translates forward only.
+        ensemble: run directories of models that choose each piece together with the run's, by the mean of
+            their probabilities. They have the run's tokenizers; search is as the run's config says.
+        InputError: no run directory there, one without good weights, or no export that fits; members of an
+            ensemble with other tokenizers or another target language.
+        UsageError: the device is not there, or not for the engine; a model translates forward only; an
+            ensemble for ctranslate2.
     """
 
     def __init__(
@@ -75,27 +79,39 @@ class Translator:
         *,
         backwards: bool = False,
     ) -> None:
-        self.directory = RunDirectory.open(run)
+        if ensemble and engine == "ctranslate2":
+            raise UsageError("engine ctranslate2 translates with one model: an ensemble is for engine torch")
+        self.members = [RunDirectory.open(path) for path in (run, *ensemble)]
+        self.directory = self.members[0]
+        ensemble: Sequence[str | Path] = (),
         self.config = self.directory.config
         self.backwards = backwards
         if backwards:
-            check_both_directions(self.config, str(run))
+            for member in self.members:
+                check_both_directions(member.config, str(member.path))
         self.tokenizers = self.directory.tokenizers()
-        self.weights_written = self.directory.weights_written()
+        for member in self.members[1:]:
+            self._check_fits(member)
+        self.weights_written = tuple(member.weights_written() for member in self.members)
         self._device = device
         self.engine = self._open_engine(engine, threads)
 
     @cached_property
     def model(self) -> "Seq2Seq":
-        """The model itself: what the torch engine searches with, or what an alignment is read from."""
-        model = self.directory.load_model(choose_plan(self._device, "float32", gather_facts()).device)
-        model.lay_out_for_translating()
-        return model
+        """The run's model itself: what the torch engine searches with, or what an alignment is read from."""
+        return self._load(self.directory)
 
     def is_current(self) -> bool:
-        """Whether the run directory still holds the weights that this translates with."""
-        there = self.directory.weights_path.is_file()
-        return there and self.directory.weights_written() == self.weights_written
+        """Whether the run directories still hold the weights that this translates with."""
+        there = all(member.weights_path.is_file() for member in self.members)
+        return there and self.weights_written == tuple(member.weights_written() for member in self.members)
+
+    def describe(self) -> str:
+        """Say in a few words what translates."""
+        if len(self.members) == 1:
+            return describe(self.engine)
+        names = " and ".join(str(member.path) for member in self.members)
+        return f"an ensemble of {names} by {describe(self.engine)}"
 
     def translate(
         self,
@@ -113,13 +129,34 @@ class Translator:
             search or self.config.search,
             batch_tokens=batch_tokens,
             on_long=on_long,
-            max_src_length=self.config.data.max_length,
+            max_src_length=min(member.config.data.max_length for member in self.members),
             first_line=first_line,
             backwards=self.backwards,
         )
 
     def _open_engine(self, choice: EngineChoice, threads: int) -> Engine:
         if choice != "torch":
+    def _check_fits(self, member: RunDirectory) -> None:
+        """Refuse a member of an ensemble to which the same pieces, or the same task, mean something else."""
+        ours, theirs = self.tokenizers, member.tokenizers()
+        for side, our, their in (("source", ours.src, theirs.src), ("target", ours.tgt, theirs.tgt)):
+            if our.sha256 != their.sha256:
+                raise InputError(
+                    f"{member.path} has another {side} tokenizer than {self.directory.path}: the models of "
+                    "an ensemble must be trained with the same one (tokenizer.path)"
+                )
+        our_lang, their_lang = self.config.data.tgt_lang, member.config.data.tgt_lang
+        if None not in (our_lang, their_lang) and our_lang != their_lang:
+            raise InputError(
+                f"{member.path} was trained to translate into {their_lang}, {self.directory.path} into "
+                f"{our_lang}: the models of an ensemble have one task"
+            )
+
+    def _load(self, run: RunDirectory) -> "Seq2Seq":
+        model = run.load_model(choose_plan(self._device, "float32", gather_facts()).device)
+        model.lay_out_for_translating()
+        return model
+
             try:
                 return self._open_export(threads)
             except (InputError, UsageError) as error:
@@ -129,8 +166,10 @@ class Translator:
                     log.info("the export for CTranslate2 is not used: %s", error)
         from translate.torch_engine import TorchEngine
 
+        from translate.ensemble import Ensemble
         set_threads(threads)
-        return TorchEngine(self.model)
+        others = [self._load(member) for member in self.members[1:]]
+        return TorchEngine(Ensemble([self.model, *others]) if others else self.model)
 
     def _open_export(self, threads: int) -> Engine:
         from translate.export.ctranslate2_engine import Ctranslate2Engine
@@ -138,6 +177,8 @@ class Translator:
         path = self.directory.path
         if self._device not in ("auto", "cpu"):
             raise UsageError(
+        if len(self.members) > 1:
+            raise UsageError("it is of one model, not of an ensemble")
                 f"device {self._device} is not for engine ctranslate2, which computes on the cpu"
             )
         export = self.directory.find_export(self.tokenizers)

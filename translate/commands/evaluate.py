@@ -73,6 +73,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="Add BLEU as in the literature on Multi30k: of lowercased, Moses-tokenised text.",
     )
+    add_ensemble(parser)
     for name, (kind, about) in SEARCH_OPTIONS.items():
         parser.add_argument(f"--{name}", type=kind, help=f"{about} Default: as in the run's config.")
     parser.add_argument("--out", type=str, help="Write the translations to this file, line by line.")
@@ -94,6 +95,19 @@ def run(options: Namespace) -> None:
     from translate.evaluation import moses_lang
 
     _check_usage(options)
+def add_ensemble(parser: ArgumentParser) -> None:
+    """Declare which other models choose each piece too."""
+    parser.add_argument(
+        "--ensemble",
+        type=str,
+        nargs="+",
+        metavar="RUN",
+        default=[],
+        help="More run directories: each piece is chosen by the mean of all models' probabilities. They may "
+        "be of any kind, with the same tokenizers. Search is as in the first run's config. For engine torch.",
+    )
+
+
     directory = None if options.run is None else RunDirectory.open(options.run)
     kept = [] if directory is None else _read_entries(directory)
     test_set = _read_test_set(options, directory)
@@ -131,6 +145,7 @@ def _check_usage(options: Namespace) -> None:
             raise UsageError(
                 f"--{flag} is for translating, but --hypotheses is scored as it is: leave one out"
             )
+        unused += ["ensemble"] if options.ensemble else []
         if options.ref is None and options.corpus is None and options.run is None:
             raise UsageError("--hypotheses needs references to be compared with: give --ref or --corpus")
     for extra in ("corpus", "split"):
@@ -202,14 +217,18 @@ def _translate(options: Namespace, test_set: TestSet) -> tuple[list[str], Entry]
     """Return the translations, and how they were made."""
     from importlib.metadata import version
 
-    from translate.engine import describe
     from translate.platforms import keep_freed_memory
     from translate.translator import Translator
 
     keep_freed_memory()
     assert test_set.sources is not None  # _check_usage
     translator = Translator(
-        options.run, options.device, options.engine, options.threads, backwards=options.backwards
+        options.run,
+        options.device,
+        options.engine,
+        options.threads,
+        backwards=options.backwards,
+        ensemble=options.ensemble,
     )
     engine = translator.engine
     given = {name: value for name in SEARCH_OPTIONS if (value := getattr(options, name)) is not None}
@@ -220,7 +239,7 @@ def _translate(options: Namespace, test_set: TestSet) -> tuple[list[str], Entry]
     rate = len(hypotheses) / seconds
     log.info(
         "translated %d sentences with %s in %.1f s: %.0f sentences/s",
-        len(hypotheses), describe(engine), seconds, rate,
+        len(hypotheses), translator.describe(), seconds, rate,
     )  # fmt: skip
     if options.out is not None:
         Path(options.out).write_bytes("".join(f"{line}\n" for line in hypotheses).encode())
@@ -229,7 +248,9 @@ def _translate(options: Namespace, test_set: TestSet) -> tuple[list[str], Entry]
         "precision": engine.precision,
         "device": engine.device,
         "threads": engine.threads,
+    members = [str(member.path) for member in translator.members]
         "search": {name: getattr(search, name) for name in SEARCH_OPTIONS},
+        **({"ensemble": members} if options.ensemble else {}),
         "seconds": round(seconds, 2),
         "versions": {"seq2see": __version__, engine.name: version(engine.name)},
     }
@@ -273,7 +294,7 @@ def _read_entries(directory: RunDirectory) -> list[Entry]:
 
 def _same(old: Entry, new: Entry) -> bool:
     """Whether the new entry replaces the old: the same translations are asked for."""
-    key = ("test_set", "reference_sha256", "engine", "precision", "search", "hypotheses")
+    key = ("test_set", "reference_sha256", "ensemble", "engine", "precision", "search", "hypotheses")
     return all(old.get(name) == new.get(name) for name in key)
 
 
@@ -298,4 +319,7 @@ def _describe_search(entry: Entry) -> str:
     beam = "greedy search" if search["beam_size"] == 1 else f"beam {search['beam_size']}"
     unusual = [name for name in list(search)[2:] if search[name] != default[name]]
     parts = [beam, f"length penalty {search['length_penalty']}"]
-    return ", ".join([*parts, *(f"{name.replace('_', ' ')} {search[name]}" for name in unusual)])
+    parts += [f"{name.replace('_', ' ')} {search[name]}" for name in unusual]
+    if "ensemble" in entry:
+        parts.append(f"an ensemble of {' and '.join(entry['ensemble'])}")
+    return ", ".join(parts)
