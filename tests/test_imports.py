@@ -15,7 +15,7 @@ PACKAGE = ROOT / "translate"
 # A module imports from lines above its own, and from its own folder; nothing else of ours.
 ORDER = [
     ["errors"],
-    ["config", "grouping", "platforms", "text_files"],
+    ["config", "grouping", "mbr", "platforms", "text_files"],
     ["engine"],
     ["attention", "config_files", "corpora", "dropout", "gru", "search", "tokenizer"],
     ["arguments", "padding", "transformer"],

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -11,6 +12,7 @@ from translate.config import SearchConfig, check_both_directions
 from translate.engine import Engine, EngineName, Hypothesis, describe, max_length
 from translate.errors import InputError, UsageError
 from translate.grouping import group_by_tokens
+from translate.mbr import choose
 from translate.platforms import choose_plan, count_cores, gather_facts, set_threads
 from translate.run_directory import RunDirectory
 from translate.tokenizer import BACKWARDS_ID, Tokenizer, Tokenizers
@@ -60,10 +62,10 @@ class Translator:
             a usable one.
         threads: of the processor (of torch's, in this whole process); 0: one per core.
         backwards: from the language that the run calls its target to its source.
-
-    Raises:
         ensemble: run directories of models that choose each piece together with the run's, by the mean of
             their probabilities. They have the run's tokenizers; search is as the run's config says.
+
+    Raises:
         InputError: no run directory there, one without good weights, or no export that fits; members of an
             ensemble with other tokenizers or another target language.
         UsageError: the device is not there, or not for the engine; a model translates forward only; an
@@ -78,12 +80,12 @@ class Translator:
         threads: int = 0,
         *,
         backwards: bool = False,
+        ensemble: Sequence[str | Path] = (),
     ) -> None:
         if ensemble and engine == "ctranslate2":
             raise UsageError("engine ctranslate2 translates with one model: an ensemble is for engine torch")
         self.members = [RunDirectory.open(path) for path in (run, *ensemble)]
         self.directory = self.members[0]
-        ensemble: Sequence[str | Path] = (),
         self.config = self.directory.config
         self.backwards = backwards
         if backwards:
@@ -134,8 +136,6 @@ class Translator:
             backwards=self.backwards,
         )
 
-    def _open_engine(self, choice: EngineChoice, threads: int) -> Engine:
-        if choice != "torch":
     def _check_fits(self, member: RunDirectory) -> None:
         """Refuse a member of an ensemble to which the same pieces, or the same task, mean something else."""
         ours, theirs = self.tokenizers, member.tokenizers()
@@ -157,6 +157,8 @@ class Translator:
         model.lay_out_for_translating()
         return model
 
+    def _open_engine(self, choice: EngineChoice, threads: int) -> Engine:
+        if choice != "torch":
             try:
                 return self._open_export(threads)
             except (InputError, UsageError) as error:
@@ -164,9 +166,9 @@ class Translator:
                     raise
                 if self.directory.export_path.exists():
                     log.info("the export for CTranslate2 is not used: %s", error)
+        from translate.ensemble import Ensemble
         from translate.torch_engine import TorchEngine
 
-        from translate.ensemble import Ensemble
         set_threads(threads)
         others = [self._load(member) for member in self.members[1:]]
         return TorchEngine(Ensemble([self.model, *others]) if others else self.model)
@@ -175,10 +177,10 @@ class Translator:
         from translate.export.ctranslate2_engine import Ctranslate2Engine
 
         path = self.directory.path
-        if self._device not in ("auto", "cpu"):
-            raise UsageError(
         if len(self.members) > 1:
             raise UsageError("it is of one model, not of an ensemble")
+        if self._device not in ("auto", "cpu"):
+            raise UsageError(
                 f"device {self._device} is not for engine ctranslate2, which computes on the cpu"
             )
         export = self.directory.find_export(self.tokenizers)
@@ -237,14 +239,12 @@ def translate_texts(
     tag = [BACKWARDS_ID] * backwards
     rows = [[*tag, *part.ids] for part in parts]
     limits = [max_length(len(part.ids), search) for part in parts]
-    found = _search(engine, rows, limits, search, batch_tokens or engine.batch_tokens)
+    asked = replace(search, n_best=search.mbr, mbr=0) if search.mbr else search
+    found = _search(engine, rows, limits, asked, batch_tokens or engine.batch_tokens)
     of_text: list[list[tuple[Part, list[Hypothesis]]]] = [[] for _ in texts]
     for part, hypotheses in zip(parts, found, strict=True):
         of_text[part.number].append((part, hypotheses))
-    return [
-        _join(text, those, tokenizers.tgt, search.length_penalty)
-        for text, those in zip(texts, of_text, strict=True)
-    ]
+    return [_join(text, those, tokenizers.tgt, search) for text, those in zip(texts, of_text, strict=True)]
 
 
 def _search(
@@ -338,16 +338,19 @@ def cut(text: str, spans: Sequence[Span], limit: int) -> list[Span]:
 
 
 def _join(
-    text: str, parts: Sequence[tuple[Part, list[Hypothesis]]], tokenizer: Tokenizer, length_penalty: float
+    text: str, parts: Sequence[tuple[Part, list[Hypothesis]]], tokenizer: Tokenizer, search: SearchConfig
 ) -> Translation:
-    """Put the translations of a text's parts together."""
+    """Put the translations of a text's parts together; of all these, the one to choose may be asked for."""
     if not parts:
         return Translation(text, "", 0.0, [("", 0.0)])
-    alternatives = []
+    alternatives, log_probs = [], []
     for rank in range(max(len(hypotheses) for _, hypotheses in parts)):
         chosen = [(part, hypotheses[min(rank, len(hypotheses) - 1)]) for part, hypotheses in parts]
         joined = "".join(" " * part.spaced + tokenizer.decode(one.tokens) for part, one in chosen)
         log_prob = sum(one.log_prob for _, one in chosen)
         length = sum(one.length for _, one in chosen)
-        alternatives.append((joined, log_prob / max(length, 1) ** length_penalty))
+        alternatives.append((joined, log_prob / max(length, 1) ** search.length_penalty))
+        log_probs.append(log_prob)
+    if search.mbr:
+        alternatives = [alternatives[choose([joined for joined, _ in alternatives], log_probs)]]
     return Translation(text, *alternatives[0], alternatives)

@@ -29,6 +29,11 @@ SEARCH_OPTIONS: dict[str, tuple[type, str]] = {
     "max_length_offset": (int, "Pieces it may have beyond that."),
     "min_length": (int, "Fewest pieces of a translation."),
     "no_repeat_ngram": (int, "No sequence of so many pieces occurs twice; 0: repetition is allowed."),
+    "mbr": (
+        int,
+        "Of the N best translations (at most --beam-size) take the one with the highest expected chrF "
+        "against them all, each weighted by its probability: minimum Bayes risk. 0: the best one.",
+    ),
 }
 
 
@@ -68,12 +73,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="Translate from the run's target language to its source language; for a run trained with "
         "data.directions both. A corpus is read the other way round, files are given as they are translated.",
     )
+    add_ensemble(parser)
     parser.add_argument(
         "--tokenized_lowercase",
         action="store_true",
         help="Add BLEU as in the literature on Multi30k: of lowercased, Moses-tokenised text.",
     )
-    add_ensemble(parser)
     for name, (kind, about) in SEARCH_OPTIONS.items():
         parser.add_argument(f"--{name}", type=kind, help=f"{about} Default: as in the run's config.")
     parser.add_argument("--out", type=str, help="Write the translations to this file, line by line.")
@@ -90,11 +95,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
 
 
-def run(options: Namespace) -> None:
-    """Translate and score, or only score; print it, and keep it in the run directory."""
-    from translate.evaluation import moses_lang
-
-    _check_usage(options)
 def add_ensemble(parser: ArgumentParser) -> None:
     """Declare which other models choose each piece too."""
     parser.add_argument(
@@ -108,6 +108,11 @@ def add_ensemble(parser: ArgumentParser) -> None:
     )
 
 
+def run(options: Namespace) -> None:
+    """Translate and score, or only score; print it, and keep it in the run directory."""
+    from translate.evaluation import moses_lang
+
+    _check_usage(options)
     directory = None if options.run is None else RunDirectory.open(options.run)
     kept = [] if directory is None else _read_entries(directory)
     test_set = _read_test_set(options, directory)
@@ -140,12 +145,12 @@ def _check_usage(options: Namespace) -> None:
             raise UsageError(f"{given} is given without {lacking}: a test set of files needs both")
     else:
         unused = [name for name in ("out", *SEARCH_OPTIONS) if getattr(options, name) is not None]
+        unused += ["ensemble"] if options.ensemble else []
         if unused:
             flag = unused[0].replace("_", "-")
             raise UsageError(
                 f"--{flag} is for translating, but --hypotheses is scored as it is: leave one out"
             )
-        unused += ["ensemble"] if options.ensemble else []
         if options.ref is None and options.corpus is None and options.run is None:
             raise UsageError("--hypotheses needs references to be compared with: give --ref or --corpus")
     for extra in ("corpus", "split"):
@@ -243,14 +248,14 @@ def _translate(options: Namespace, test_set: TestSet) -> tuple[list[str], Entry]
     )  # fmt: skip
     if options.out is not None:
         Path(options.out).write_bytes("".join(f"{line}\n" for line in hypotheses).encode())
+    members = [str(member.path) for member in translator.members]
     return hypotheses, {
+        **({"ensemble": members} if options.ensemble else {}),
         "engine": engine.name,
         "precision": engine.precision,
         "device": engine.device,
         "threads": engine.threads,
-    members = [str(member.path) for member in translator.members]
         "search": {name: getattr(search, name) for name in SEARCH_OPTIONS},
-        **({"ensemble": members} if options.ensemble else {}),
         "seconds": round(seconds, 2),
         "versions": {"seq2see": __version__, engine.name: version(engine.name)},
     }
