@@ -186,14 +186,14 @@ def test_the_written_translations_have_the_score_that_was_reported(run_path, cor
 
 
 def test_files_are_translated_and_the_search_that_was_asked_for_is_reported(files, run_path, capsys):
-    search = ["--beam-size", 1, "--length-penalty", 0.5, "--no-repeat-ngram", 3]
+    search = ["--beam-size", 1, "--length-penalty", 0.5, "--no-repeat-ngram", 3, "--mbr", 1]
 
     main(run_path, "--src", files / "test.en", "--ref", files / "test.de", *search)
 
     first = capsys.readouterr().out.splitlines()[0]
     assert first == (
         f"{files / 'test.de'}: 3 sentences, greedy search, length penalty 0.5, max length ratio 1.0, "
-        "max length offset 2, no repeat ngram 3"
+        "max length offset 2, no repeat ngram 3, mbr 1"
     )
 
 

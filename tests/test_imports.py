@@ -27,7 +27,7 @@ ORDER = [
     ["export"],
     ["translator"],
     ["alignment", "bulk", "evaluation"],
-    ["training"],
+    ["training", "tuning"],
     ["commands"],
     ["cli"],
 ]

@@ -283,6 +283,12 @@ def test_lines_are_counted_across_chunks(run, monkeypatch, capsys):
     [
         (["Hund", "--src", "in.txt"], "sentences are given, and --src too: leave one out"),
         (["Hund", "--n-best", "9"], "search.n_best is 9, more than search.beam_size 2"),
+        (["Hund", "--mbr", "9"], "search.mbr is 9, more than search.beam_size 2"),
+        (
+            ["Hund", "--mbr", "2", "--n-best", "2"],
+            "search.mbr is 2, which chooses one translation, but search.n_best is 2: leave one at its "
+            "default (mbr 0, n_best 1)",
+        ),
         (["Hund", "--beam-size", "0"], "search.beam_size is 0: it must be at least 1"),
         (["Hund", "--max-length", "0"], "--max-length is 0: it must be at least 1"),
         (["Hund", "--batch-tokens", "0"], "--batch-tokens is 0: it must be at least 1"),

@@ -51,6 +51,9 @@ class Part(NamedTuple):
     spaced: bool  # there is white space between it and the part before
 
 
+Found = list[tuple[Part, list[Hypothesis]]]  # of a text: its parts, and of each the hypotheses, best first
+
+
 class Translator:
     """A trained model, ready to translate.
 
@@ -95,6 +98,7 @@ class Translator:
         for member in self.members[1:]:
             self._check_fits(member)
         self.weights_written = tuple(member.weights_written() for member in self.members)
+        self.max_src_length = min(member.config.data.max_length for member in self.members)
         self._device = device
         self.engine = self._open_engine(engine, threads)
 
@@ -131,8 +135,19 @@ class Translator:
             search or self.config.search,
             batch_tokens=batch_tokens,
             on_long=on_long,
-            max_src_length=min(member.config.data.max_length for member in self.members),
+            max_src_length=self.max_src_length,
             first_line=first_line,
+            backwards=self.backwards,
+        )
+
+    def search(self, texts: Sequence[str], search: SearchConfig) -> list[Found]:
+        """Return what is found of each text; `translate` makes its translation of that."""
+        return search_texts(
+            self.engine,
+            self.tokenizers,
+            texts,
+            search,
+            max_src_length=self.max_src_length,
             backwards=self.backwards,
         )
 
@@ -224,6 +239,33 @@ def translate_texts(
         InputError: a text is too long, with on_long error.
         UsageError: the search may ask for longer translations than the engine can give.
     """
+    found = search_texts(
+        engine,
+        tokenizers,
+        texts,
+        replace(search, n_best=search.mbr, mbr=0) if search.mbr else search,
+        batch_tokens=batch_tokens,
+        on_long=on_long,
+        max_src_length=max_src_length,
+        first_line=first_line,
+        backwards=backwards,
+    )
+    return [join(text, those, tokenizers.tgt, search) for text, those in zip(texts, found, strict=True)]
+
+
+def search_texts(
+    engine: Engine,
+    tokenizers: Tokenizers,
+    texts: Sequence[str],
+    search: SearchConfig,
+    *,
+    batch_tokens: int | None = None,
+    on_long: OnLong = "split",
+    max_src_length: int = 256,
+    first_line: int = 1,
+    backwards: bool = False,
+) -> list[Found]:
+    """As `translate_texts`, but what is found is not yet put together; a blank text has no parts."""
     if isinstance(texts, str):
         raise TypeError("texts is one str: give a sequence of them, such as [text]")
     if engine.positions is not None:
@@ -239,12 +281,11 @@ def translate_texts(
     tag = [BACKWARDS_ID] * backwards
     rows = [[*tag, *part.ids] for part in parts]
     limits = [max_length(len(part.ids), search) for part in parts]
-    asked = replace(search, n_best=search.mbr, mbr=0) if search.mbr else search
-    found = _search(engine, rows, limits, asked, batch_tokens or engine.batch_tokens)
-    of_text: list[list[tuple[Part, list[Hypothesis]]]] = [[] for _ in texts]
+    found = _search(engine, rows, limits, search, batch_tokens or engine.batch_tokens)
+    of_text: list[Found] = [[] for _ in texts]
     for part, hypotheses in zip(parts, found, strict=True):
         of_text[part.number].append((part, hypotheses))
-    return [_join(text, those, tokenizers.tgt, search) for text, those in zip(texts, of_text, strict=True)]
+    return of_text
 
 
 def _search(
@@ -337,9 +378,7 @@ def cut(text: str, spans: Sequence[Span], limit: int) -> list[Span]:
     return [*parts, (first, len(spans))]
 
 
-def _join(
-    text: str, parts: Sequence[tuple[Part, list[Hypothesis]]], tokenizer: Tokenizer, search: SearchConfig
-) -> Translation:
+def join(text: str, parts: Found, tokenizer: Tokenizer, search: SearchConfig) -> Translation:
     """Put the translations of a text's parts together; of all these, the one to choose may be asked for."""
     if not parts:
         return Translation(text, "", 0.0, [("", 0.0)])
