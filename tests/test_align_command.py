@@ -264,6 +264,20 @@ def test_a_page_may_have_several_translations_of_each_sentence(run, texts):
     assert [it["score"] for it in first] == sorted((it["score"] for it in first), reverse=True)
 
 
+@pytest.mark.usefixtures("texts")
+def test_the_n_best_are_shown_even_of_a_run_that_chooses_one_by_minimum_bayes_risk(tmp_path, texts):
+    run = RunDirectory.open(make_run(tmp_path / "mbr"))
+    search = SearchConfig(beam_size=3, mbr=3, max_length_ratio=1.0, max_length_offset=2)
+    run.save_config(dataclasses.replace(run.config, search=search))
+    arguments = (str(run.path), "--src", "src", "--format", "html", "--out", "a.html")
+    assert align(*arguments, "--n-best", 3) == 0
+    listed = [it["tgt"] for it in contents(texts / "a.html")[0]["sentences"][0]["hypotheses"]]
+    assert len(set(listed)) == 3
+    assert align(*arguments) == 0
+    (chosen,) = contents(texts / "a.html")[0]["sentences"][0]["hypotheses"]
+    assert chosen["tgt"] in listed
+
+
 def test_a_page_with_gold_links_has_them_and_their_error_rate_is_printed(run, texts, capsys):
     (texts / "gold").write_text("1-1 2?3\n\n1-1\n")
     arguments = (run, "--src", "src", "--tgt", "tgt", "--gold", "gold", "--gold-one-based")

@@ -10,11 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny import tiny_export, tiny_run
+from tiny import TRANSFORMER, tiny_export, tiny_run
 
 from translate import Translator
 from translate.bulk import Manner, Opening, Text, Workers, translate_text
 from translate.errors import InputError
+from translate.run_directory import RunDirectory
 
 ROOT = Path(__file__).parents[1]
 LINES = ["Ein Hund läuft.", "", "Zwei Kinder", "Guten Morgen!", "Hund im Park", "Wie geht es dir?", "Zwei"]
@@ -235,3 +236,22 @@ def test_several_processes_translate_backwards_too(tmp_path):
     found = translate_text(translator, text_of(in_chunks(LINES, 4)), manner, 2, 1.0)
     wanted = [each.text for each in translator.translate(LINES)]
     assert [each.text for _, translations in found for each in translations] == wanted
+
+
+def test_several_processes_translate_with_an_ensemble(tmp_path):
+    (tmp_path / "other").mkdir()
+    other = RunDirectory.open(tiny_run(tmp_path / "other", TRANSFORMER, seed=1))
+    translator = Translator(tiny_run(tmp_path), "cpu", threads=2, ensemble=[other.path])
+    manner = Manner(translator.config.search, "split", None)
+    found = translate_text(translator, text_of(in_chunks(LINES, 4)), manner, 2, 1.0)
+    wanted = translator.translate(LINES)
+    assert [each.text for _, translations in found for each in translations] == [each.text for each in wanted]
+
+    written = translator.weights_written
+    opening = Opening(str(translator.directory.path), "cpu", "torch", 1, written, False, (str(other.path),))
+    other.weights_path.touch()
+    with (
+        Workers(1, opening, manner) as workers,
+        pytest.raises(InputError, match=r"other/run/model\.safetensors was replaced while translating began"),
+    ):
+        list(workers.translate(iter(in_chunks(LINES)), lambda: True, 1))

@@ -188,7 +188,7 @@ def test_what_a_part_does_not_use_is_not_checked():
     [
         *(("data", name, 1) for name in ("valid_size", "max_length", "batch_tokens")),
         *(("search", name, 1) for name in ("beam_size", "n_best")),
-        *(("search", name, 0) for name in ("min_length", "no_repeat_ngram")),
+        *(("search", name, 0) for name in ("min_length", "no_repeat_ngram", "mbr")),
         *(("training", name, 1) for name in ("max_steps", "accumulate", "validate_every", "valid_beam_size")),
         *(("training", name, 0) for name in ("max_minutes", "warmup_steps", "weight_decay", "clip_norm")),
         *(("training", name, 0) for name in ("patience", "learning_rate", "checkpoint_every", "seed")),

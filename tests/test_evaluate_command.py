@@ -1,6 +1,7 @@
 import hashlib
 import json
 import logging
+import shutil
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -185,14 +186,14 @@ def test_the_written_translations_have_the_score_that_was_reported(run_path, cor
 
 
 def test_files_are_translated_and_the_search_that_was_asked_for_is_reported(files, run_path, capsys):
-    search = ["--beam-size", 1, "--length-penalty", 0.5, "--no-repeat-ngram", 3]
+    search = ["--beam-size", 1, "--length-penalty", 0.5, "--no-repeat-ngram", 3, "--mbr", 1]
 
     main(run_path, "--src", files / "test.en", "--ref", files / "test.de", *search)
 
     first = capsys.readouterr().out.splitlines()[0]
     assert first == (
         f"{files / 'test.de'}: 3 sentences, greedy search, length penalty 0.5, max length ratio 1.0, "
-        "max length offset 2, no repeat ngram 3"
+        "max length offset 2, no repeat ngram 3, mbr 1"
     )
 
 
@@ -345,3 +346,22 @@ def test_backwards_a_corpus_is_read_the_other_way_round(run_path, capsys):
 def test_backwards_is_refused_for_a_run_that_only_goes_forward(run_path):
     with pytest.raises(UsageError, match="run was trained to translate forward only"):
         main(run_path, "--backwards")
+
+
+def test_an_ensemble_is_scored_and_named(run_path, tmp_path, capsys, caplog):
+    shutil.copytree(run_path, tmp_path / "other")
+    with caplog.at_level(logging.INFO):
+        main(run_path, "--ensemble", tmp_path / "other")
+    main(run_path)
+    names = [str(run_path), str(tmp_path / "other")]
+    assert [entry.get("ensemble") for entry in entries(run_path)] == [
+        names,
+        None,
+    ]  # neither replaces the other
+    assert f"with an ensemble of {names[0]} and {names[1]} by torch in" in caplog.text
+    assert capsys.readouterr().out.splitlines()[0].endswith(f", an ensemble of {names[0]} and {names[1]}")
+
+
+def test_an_ensemble_is_refused_where_nothing_is_translated():
+    with pytest.raises(UsageError, match=r"^--ensemble is for translating, but --hypotheses is"):
+        main("--hypotheses", "x", "--ref", "y", "--ensemble", "run")

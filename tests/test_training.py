@@ -239,6 +239,14 @@ def test_the_loss_is_smoothed_and_what_is_reported_is_not(run):
     assert not torch.isclose(smoothed, plain)
 
 
+def test_what_translating_chooses_among_does_not_matter_to_greedy_validation(run, tmp_path):
+    config = tiny_config(tmp_path)
+    other = train(replace(config, search=replace(config.search, mbr=3)), tmp_path / "run")
+    assert [row["valid_bleu"] for row in other.read_metrics()] == [
+        row["valid_bleu"] for row in run.read_metrics()
+    ]
+
+
 def test_training_ends_early_when_bleu_has_not_risen_for_so_long(tmp_path, caplog):
     """Nothing is learned, so the first validation stays the best."""
     caplog.set_level(logging.INFO)

@@ -283,6 +283,12 @@ def test_lines_are_counted_across_chunks(run, monkeypatch, capsys):
     [
         (["Hund", "--src", "in.txt"], "sentences are given, and --src too: leave one out"),
         (["Hund", "--n-best", "9"], "search.n_best is 9, more than search.beam_size 2"),
+        (["Hund", "--mbr", "9"], "search.mbr is 9, more than search.beam_size 2"),
+        (
+            ["Hund", "--mbr", "2", "--n-best", "2"],
+            "search.mbr is 2, which chooses one translation, but search.n_best is 2: leave one at its "
+            "default (mbr 0, n_best 1)",
+        ),
         (["Hund", "--beam-size", "0"], "search.beam_size is 0: it must be at least 1"),
         (["Hund", "--max-length", "0"], "--max-length is 0: it must be at least 1"),
         (["Hund", "--batch-tokens", "0"], "--batch-tokens is 0: it must be at least 1"),
@@ -372,3 +378,20 @@ def test_backwards(tmp_path, capsys):
 def test_backwards_is_refused_for_a_run_that_only_goes_forward(run, capsys):
     assert translate(run, "--src", "in.txt", "--backwards") == 2
     assert "was trained to translate forward only" in capsys.readouterr().err
+
+
+def test_an_ensemble_translates_and_is_named(run, tmp_path, capsys):
+    other = str(tiny_run(tmp_path, max_length=20, seed=1))
+    wanted = Translator(run, "cpu", ensemble=[other]).translate(LINES)
+    assert translate(run, "--src", "in.txt", "--json", "--ensemble", other) == 0
+    out, err = capsys.readouterr()
+    objects = [json.loads(line) for line in out.splitlines()]
+    assert [each["translation"] for each in objects] == [each.text for each in wanted]
+    assert [each["score"] for each in objects] == [round(each.score, 4) for each in wanted]
+    assert all(each["ensemble"] == [run, other] for each in objects)
+    assert err == f"translating with an ensemble of {run} and {other} by torch in float32 on cpu\n"
+
+
+def test_an_ensemble_is_for_torch(run, capsys):
+    assert translate(run, "Hund", "--engine", "ctranslate2", "--ensemble", run) == 2
+    assert "error: engine ctranslate2 translates with one model: an ens" in capsys.readouterr().err

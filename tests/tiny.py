@@ -67,6 +67,7 @@ def tiny_run(
     max_length: int = 32,
     tokenizers: Tokenizers | None = None,
     directions: Literal["forward", "both"] = "forward",
+    seed: int = 0,
 ) -> Path:
     """Make a run directory called `run` in a folder, and return its path."""
     config = Config(data=DataConfig(max_length=max_length, directions=directions), model=model, search=search)
@@ -75,7 +76,7 @@ def tiny_run(
         vocabularies = tokenizers or tiny_tokenizers()
         directory.save_config(config)
         directory.save_tokenizers(vocabularies)
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         directory.save_weights(directory.build_model(vocabularies), vocabularies)
 
     return RunDirectory.create(folder / "run", prepare).path

@@ -54,8 +54,9 @@ class Opening(NamedTuple):
     device: str
     engine: EngineName
     threads: int
-    weights: int  # when they were written: they may have been replaced meanwhile
+    weights: tuple[int, ...]  # when they were written: they may have been replaced meanwhile
     backwards: bool
+    ensemble: tuple[str, ...] = ()  # the other run directories
 
 
 class Answer(NamedTuple):
@@ -109,6 +110,7 @@ def translate_text(
                     max(1, engine.threads // count),
                     translator.weights_written,
                     translator.backwards,
+                    tuple(str(member.path) for member in translator.members[1:]),
                 )
                 with Workers(count, opening, manner) as workers:
                     yield from workers.translate(chain([chunk, following], source), text.ready, done + 1)
@@ -268,10 +270,17 @@ def _work(connection: Connection, opening: Opening, manner: Manner) -> None:
 
 def _open(opening: Opening) -> Translator:
     translator = Translator(
-        opening.run, opening.device, opening.engine, opening.threads, backwards=opening.backwards
+        opening.run,
+        opening.device,
+        opening.engine,
+        opening.threads,
+        backwards=opening.backwards,
+        ensemble=opening.ensemble,
     )
-    if translator.weights_written != opening.weights:
-        raise InputError(
-            f"{translator.directory.weights_path} was replaced while translating began: run the command again"
-        )
+    written = zip(translator.members, translator.weights_written, opening.weights, strict=True)
+    for member, now, then in written:
+        if now != then:
+            raise InputError(
+                f"{member.weights_path} was replaced while translating began: run the command again"
+            )
     return translator

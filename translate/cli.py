@@ -33,6 +33,7 @@ VERBS = (
     "corpus",
     "tokenizer",
     "train",
+    "tune",
     "translate",
     "evaluate",
     "compare",

@@ -101,10 +101,16 @@ def score(
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str], tgt_lang: str | None = None) -> float:
     """Return the value of the BLEU that `score` reports, quickly; for validation while training."""
+    return bleu_score(hypotheses, references, tgt_lang).value
+
+
+def bleu_score(hypotheses: Sequence[str], references: Sequence[str], tgt_lang: str | None = None) -> Score:
+    """Return the BLEU that `score` reports, without the other scores."""
     _check_counts("hypotheses", hypotheses, "references", references)
     # force: whoever trains on tokenised text would otherwise read the same warning at every validation
-    result = BLEU(tokenize=_tokenizer(tgt_lang), force=True).corpus_score(hypotheses, [references])
-    return float(result.score)
+    metric = BLEU(tokenize=_tokenizer(tgt_lang), force=True)
+    result = metric.corpus_score(hypotheses, [references])
+    return Score(result.name, float(result.score), str(metric.get_signature()))
 
 
 def count_matches(

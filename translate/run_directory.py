@@ -53,6 +53,7 @@ class RunDirectory:
         self.metrics_path = path / "metrics.csv"
         self.summary_path = path / "summary.json"
         self.evaluation_path = path / "evaluation.json"
+        self.tuning_path = path / "tuning.json"
         self.card_path = path / "README.md"
         self.data_path = path / "data.json"
         self.ids_path = path / "ids"
@@ -108,9 +109,9 @@ class RunDirectory:
         """The settings of the run, read once."""
         return load_config(self.config_path)
 
-    def save_config(self, config: Config) -> None:
-        """Write the settings."""
-        _write(self.config_path, dump_config(config).encode())
+    def save_config(self, config: Config, note: str = "") -> None:
+        """Write the settings, below a note for people."""
+        _write(self.config_path, ((f"# {note}\n" if note else "") + dump_config(config)).encode())
         self.config = config
 
     def tokenizers(self) -> "Tokenizers":

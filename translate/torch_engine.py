@@ -6,6 +6,7 @@ import torch
 
 from translate.config import SearchConfig
 from translate.engine import EngineName, Hypothesis
+from translate.ensemble import Ensemble
 from translate.model import Seq2Seq
 from translate.padding import pad
 from translate.search import beam_search
@@ -13,7 +14,7 @@ from translate.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
 
 class TorchEngine:
-    """A model as an engine; it computes where and in what the model is, with torch's threads."""
+    """A model or several as an engine; it computes where and in what they are, with torch's threads."""
 
     name: EngineName = "torch"
     precision = "float32"
@@ -21,7 +22,7 @@ class TorchEngine:
     # Enough for full matrix products, little enough for a laptop; half of it is hardly slower.
     batch_tokens = 8192
 
-    def __init__(self, model: Seq2Seq) -> None:
+    def __init__(self, model: Seq2Seq | Ensemble) -> None:
         self.model = model
         self.device = model.device.type
         self.threads = torch.get_num_threads()
@@ -37,7 +38,7 @@ class TorchEngine:
         model.eval()
         try:
             return beam_search(
-                model.step,
+                model.step,  # type: ignore[arg-type]  # with its own state
                 model.start(src, mask),
                 torch.tensor(max_lengths, device=model.device),
                 config,

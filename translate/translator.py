@@ -3,14 +3,16 @@
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from translate.config import SearchConfig, check_both_directions
-from translate.engine import Engine, EngineName, Hypothesis, max_length
+from translate.engine import Engine, EngineName, Hypothesis, describe, max_length
 from translate.errors import InputError, UsageError
 from translate.grouping import group_by_tokens
+from translate.mbr import choose
 from translate.platforms import choose_plan, count_cores, gather_facts, set_threads
 from translate.run_directory import RunDirectory
 from translate.tokenizer import BACKWARDS_ID, Tokenizer, Tokenizers
@@ -49,6 +51,9 @@ class Part(NamedTuple):
     spaced: bool  # there is white space between it and the part before
 
 
+Found = list[tuple[Part, list[Hypothesis]]]  # of a text: its parts, and of each the hypotheses, best first
+
+
 class Translator:
     """A trained model, ready to translate.
 
@@ -60,10 +65,14 @@ class Translator:
             a usable one.
         threads: of the processor (of torch's, in this whole process); 0: one per core.
         backwards: from the language that the run calls its target to its source.
+        ensemble: run directories of models that choose each piece together with the run's, by the mean of
+            their probabilities. They have the run's tokenizers; search is as the run's config says.
 
     Raises:
-        InputError: no run directory there, one without good weights, or no export that fits.
-        UsageError: the device is not there, or not for the engine; the model translates forward only.
+        InputError: no run directory there, one without good weights, or no export that fits; members of an
+            ensemble with other tokenizers or another target language.
+        UsageError: the device is not there, or not for the engine; a model translates forward only; an
+            ensemble for ctranslate2.
     """
 
     def __init__(
@@ -74,28 +83,41 @@ class Translator:
         threads: int = 0,
         *,
         backwards: bool = False,
+        ensemble: Sequence[str | Path] = (),
     ) -> None:
-        self.directory = RunDirectory.open(run)
+        if ensemble and engine == "ctranslate2":
+            raise UsageError("engine ctranslate2 translates with one model: an ensemble is for engine torch")
+        self.members = [RunDirectory.open(path) for path in (run, *ensemble)]
+        self.directory = self.members[0]
         self.config = self.directory.config
         self.backwards = backwards
         if backwards:
-            check_both_directions(self.config, str(run))
+            for member in self.members:
+                check_both_directions(member.config, str(member.path))
         self.tokenizers = self.directory.tokenizers()
-        self.weights_written = self.directory.weights_written()
+        for member in self.members[1:]:
+            self._check_fits(member)
+        self.weights_written = tuple(member.weights_written() for member in self.members)
+        self.max_src_length = min(member.config.data.max_length for member in self.members)
         self._device = device
         self.engine = self._open_engine(engine, threads)
 
     @cached_property
     def model(self) -> "Seq2Seq":
-        """The model itself: what the torch engine searches with, or what an alignment is read from."""
-        model = self.directory.load_model(choose_plan(self._device, "float32", gather_facts()).device)
-        model.lay_out_for_translating()
-        return model
+        """The run's model itself: what the torch engine searches with, or what an alignment is read from."""
+        return self._load(self.directory)
 
     def is_current(self) -> bool:
-        """Whether the run directory still holds the weights that this translates with."""
-        there = self.directory.weights_path.is_file()
-        return there and self.directory.weights_written() == self.weights_written
+        """Whether the run directories still hold the weights that this translates with."""
+        there = all(member.weights_path.is_file() for member in self.members)
+        return there and self.weights_written == tuple(member.weights_written() for member in self.members)
+
+    def describe(self) -> str:
+        """Say in a few words what translates."""
+        if len(self.members) == 1:
+            return describe(self.engine)
+        names = " and ".join(str(member.path) for member in self.members)
+        return f"an ensemble of {names} by {describe(self.engine)}"
 
     def translate(
         self,
@@ -113,10 +135,42 @@ class Translator:
             search or self.config.search,
             batch_tokens=batch_tokens,
             on_long=on_long,
-            max_src_length=self.config.data.max_length,
+            max_src_length=self.max_src_length,
             first_line=first_line,
             backwards=self.backwards,
         )
+
+    def search(self, texts: Sequence[str], search: SearchConfig) -> list[Found]:
+        """Return what is found of each text; `translate` makes its translation of that."""
+        return search_texts(
+            self.engine,
+            self.tokenizers,
+            texts,
+            search,
+            max_src_length=self.max_src_length,
+            backwards=self.backwards,
+        )
+
+    def _check_fits(self, member: RunDirectory) -> None:
+        """Refuse a member of an ensemble to which the same pieces, or the same task, mean something else."""
+        ours, theirs = self.tokenizers, member.tokenizers()
+        for side, our, their in (("source", ours.src, theirs.src), ("target", ours.tgt, theirs.tgt)):
+            if our.sha256 != their.sha256:
+                raise InputError(
+                    f"{member.path} has another {side} tokenizer than {self.directory.path}: the models of "
+                    "an ensemble must be trained with the same one (tokenizer.path)"
+                )
+        our_lang, their_lang = self.config.data.tgt_lang, member.config.data.tgt_lang
+        if None not in (our_lang, their_lang) and our_lang != their_lang:
+            raise InputError(
+                f"{member.path} was trained to translate into {their_lang}, {self.directory.path} into "
+                f"{our_lang}: the models of an ensemble have one task"
+            )
+
+    def _load(self, run: RunDirectory) -> "Seq2Seq":
+        model = run.load_model(choose_plan(self._device, "float32", gather_facts()).device)
+        model.lay_out_for_translating()
+        return model
 
     def _open_engine(self, choice: EngineChoice, threads: int) -> Engine:
         if choice != "torch":
@@ -127,15 +181,19 @@ class Translator:
                     raise
                 if self.directory.export_path.exists():
                     log.info("the export for CTranslate2 is not used: %s", error)
+        from translate.ensemble import Ensemble
         from translate.torch_engine import TorchEngine
 
         set_threads(threads)
-        return TorchEngine(self.model)
+        others = [self._load(member) for member in self.members[1:]]
+        return TorchEngine(Ensemble([self.model, *others]) if others else self.model)
 
     def _open_export(self, threads: int) -> Engine:
         from translate.export.ctranslate2_engine import Ctranslate2Engine
 
         path = self.directory.path
+        if len(self.members) > 1:
+            raise UsageError("it is of one model, not of an ensemble")
         if self._device not in ("auto", "cpu"):
             raise UsageError(
                 f"device {self._device} is not for engine ctranslate2, which computes on the cpu"
@@ -181,6 +239,33 @@ def translate_texts(
         InputError: a text is too long, with on_long error.
         UsageError: the search may ask for longer translations than the engine can give.
     """
+    found = search_texts(
+        engine,
+        tokenizers,
+        texts,
+        replace(search, n_best=search.mbr, mbr=0) if search.mbr else search,
+        batch_tokens=batch_tokens,
+        on_long=on_long,
+        max_src_length=max_src_length,
+        first_line=first_line,
+        backwards=backwards,
+    )
+    return [join(text, those, tokenizers.tgt, search) for text, those in zip(texts, found, strict=True)]
+
+
+def search_texts(
+    engine: Engine,
+    tokenizers: Tokenizers,
+    texts: Sequence[str],
+    search: SearchConfig,
+    *,
+    batch_tokens: int | None = None,
+    on_long: OnLong = "split",
+    max_src_length: int = 256,
+    first_line: int = 1,
+    backwards: bool = False,
+) -> list[Found]:
+    """As `translate_texts`, but what is found is not yet put together; a blank text has no parts."""
     if isinstance(texts, str):
         raise TypeError("texts is one str: give a sequence of them, such as [text]")
     if engine.positions is not None:
@@ -197,13 +282,10 @@ def translate_texts(
     rows = [[*tag, *part.ids] for part in parts]
     limits = [max_length(len(part.ids), search) for part in parts]
     found = _search(engine, rows, limits, search, batch_tokens or engine.batch_tokens)
-    of_text: list[list[tuple[Part, list[Hypothesis]]]] = [[] for _ in texts]
+    of_text: list[Found] = [[] for _ in texts]
     for part, hypotheses in zip(parts, found, strict=True):
         of_text[part.number].append((part, hypotheses))
-    return [
-        _join(text, those, tokenizers.tgt, search.length_penalty)
-        for text, those in zip(texts, of_text, strict=True)
-    ]
+    return of_text
 
 
 def _search(
@@ -296,17 +378,18 @@ def cut(text: str, spans: Sequence[Span], limit: int) -> list[Span]:
     return [*parts, (first, len(spans))]
 
 
-def _join(
-    text: str, parts: Sequence[tuple[Part, list[Hypothesis]]], tokenizer: Tokenizer, length_penalty: float
-) -> Translation:
-    """Put the translations of a text's parts together."""
+def join(text: str, parts: Found, tokenizer: Tokenizer, search: SearchConfig) -> Translation:
+    """Put the translations of a text's parts together; of all these, the one to choose may be asked for."""
     if not parts:
         return Translation(text, "", 0.0, [("", 0.0)])
-    alternatives = []
+    alternatives, log_probs = [], []
     for rank in range(max(len(hypotheses) for _, hypotheses in parts)):
         chosen = [(part, hypotheses[min(rank, len(hypotheses) - 1)]) for part, hypotheses in parts]
         joined = "".join(" " * part.spaced + tokenizer.decode(one.tokens) for part, one in chosen)
         log_prob = sum(one.log_prob for _, one in chosen)
         length = sum(one.length for _, one in chosen)
-        alternatives.append((joined, log_prob / max(length, 1) ** length_penalty))
+        alternatives.append((joined, log_prob / max(length, 1) ** search.length_penalty))
+        log_probs.append(log_prob)
+    if search.mbr:
+        alternatives = [alternatives[choose([joined for joined, _ in alternatives], log_probs)]]
     return Translation(text, *alternatives[0], alternatives)

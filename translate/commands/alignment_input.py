@@ -140,7 +140,8 @@ def translated(
     """Yield chunks of sources, and of each its translations and their scores: the model's, or the targets."""
     config = translator.config.search
     beam_size = options.beam_size or config.beam_size
-    search = replace(config, beam_size=beam_size, n_best=options.n_best or 1)
+    mbr = 0 if options.n_best else config.mbr
+    search = replace(config, beam_size=beam_size, n_best=options.n_best or 1, mbr=mbr)
     for start in range(0, len(sources), _CHUNK):
         chunk = sources[start : start + _CHUNK]
         if targets is None:

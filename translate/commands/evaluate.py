@@ -29,6 +29,11 @@ SEARCH_OPTIONS: dict[str, tuple[type, str]] = {
     "max_length_offset": (int, "Pieces it may have beyond that."),
     "min_length": (int, "Fewest pieces of a translation."),
     "no_repeat_ngram": (int, "No sequence of so many pieces occurs twice; 0: repetition is allowed."),
+    "mbr": (
+        int,
+        "Of the N best translations (at most --beam-size) take the one with the highest expected chrF "
+        "against them all, each weighted by its probability: minimum Bayes risk. 0: the best one.",
+    ),
 }
 
 
@@ -69,6 +74,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="Translate from the run's target language to its source language; for a run trained with "
         "data.directions both. A corpus is read the other way round, files are given as they are translated.",
     )
+    add_ensemble(parser)
     parser.add_argument(
         "--tokenized_lowercase",
         action="store_true",
@@ -95,6 +101,19 @@ def add_search_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=0, help="Processor threads; 0: one per core.")
 
 
+def add_ensemble(parser: ArgumentParser) -> None:
+    """Declare which other models choose each piece too."""
+    parser.add_argument(
+        "--ensemble",
+        type=str,
+        nargs="+",
+        metavar="RUN",
+        default=[],
+        help="More run directories: each piece is chosen by the mean of all models' probabilities. They may "
+        "be of any kind, with the same tokenizers. Search is as in the first run's config. For engine torch.",
+    )
+
+
 def run(options: Namespace) -> None:
     """Translate and score, or only score; print it, and keep it in the run directory."""
     from translate.evaluation import moses_lang
@@ -108,7 +127,7 @@ def run(options: Namespace) -> None:
             raise UsageError("--tokenized-lowercase has rules for each language: give --tgt-lang, such as de")
         moses_lang(test_set.tgt_lang)  # refused now, not after the translating
     if options.hypotheses is None:
-        hypotheses, how = translate(options.run, test_set, options)
+        hypotheses, how = translate(options.run, test_set, options, options.ensemble)
         if options.out is not None:
             Path(options.out).write_bytes("".join(f"{line}\n" for line in hypotheses).encode())
     else:
@@ -133,6 +152,7 @@ def _check_usage(options: Namespace) -> None:
             raise UsageError(f"{given} is given without {lacking}: a test set of files needs both")
     else:
         unused = [name for name in ("out", *SEARCH_OPTIONS) if getattr(options, name) is not None]
+        unused += ["ensemble"] if options.ensemble else []
         if unused:
             flag = unused[0].replace("_", "-")
             raise UsageError(
@@ -220,17 +240,25 @@ def read_hypotheses(path: str, test_set: TestSet) -> list[str]:
     return hypotheses
 
 
-def translate(run: str, test_set: TestSet, options: Namespace) -> tuple[list[str], Entry]:
-    """Translate the sources with a run, as `add_search_arguments` asks; return how, too."""
+def translate(
+    run: str, test_set: TestSet, options: Namespace, ensemble: Sequence[str] = ()
+) -> tuple[list[str], Entry]:
+    """Translate the sources with a run (and others), as `add_search_arguments` asks; return how, too."""
     from importlib.metadata import version
 
-    from translate.engine import describe
     from translate.platforms import keep_freed_memory
     from translate.translator import Translator
 
     keep_freed_memory()
     assert test_set.sources is not None  # _check_usage
-    translator = Translator(run, options.device, options.engine, options.threads, backwards=options.backwards)
+    translator = Translator(
+        run,
+        options.device,
+        options.engine,
+        options.threads,
+        backwards=options.backwards,
+        ensemble=ensemble,
+    )
     engine = translator.engine
     given = {name: value for name in SEARCH_OPTIONS if (value := getattr(options, name)) is not None}
     search = dataclasses.replace(translator.config.search, n_best=1, **given)
@@ -240,9 +268,11 @@ def translate(run: str, test_set: TestSet, options: Namespace) -> tuple[list[str
     rate = len(hypotheses) / seconds
     log.info(
         "translated %d sentences with %s in %.1f s: %.0f sentences/s",
-        len(hypotheses), describe(engine), seconds, rate,
+        len(hypotheses), translator.describe(), seconds, rate,
     )  # fmt: skip
+    members = [str(member.path) for member in translator.members]
     return hypotheses, {
+        **({"ensemble": members} if ensemble else {}),
         "engine": engine.name,
         "precision": engine.precision,
         "device": engine.device,
@@ -291,7 +321,7 @@ def _read_entries(directory: RunDirectory) -> list[Entry]:
 
 def _same(old: Entry, new: Entry) -> bool:
     """Whether the new entry replaces the old: the same translations are asked for."""
-    key = ("test_set", "reference_sha256", "engine", "precision", "search", "hypotheses")
+    key = ("test_set", "reference_sha256", "ensemble", "engine", "precision", "search", "hypotheses")
     return all(old.get(name) == new.get(name) for name in key)
 
 
@@ -316,4 +346,7 @@ def _describe_search(entry: Entry) -> str:
     beam = "greedy search" if search["beam_size"] == 1 else f"beam {search['beam_size']}"
     unusual = [name for name in list(search)[2:] if search[name] != default[name]]
     parts = [beam, f"length penalty {search['length_penalty']}"]
-    return ", ".join([*parts, *(f"{name.replace('_', ' ')} {search[name]}" for name in unusual)])
+    parts += [f"{name.replace('_', ' ')} {search[name]}" for name in unusual]
+    if "ensemble" in entry:
+        parts.append(f"an ensemble of {' and '.join(entry['ensemble'])}")
+    return ", ".join(parts)

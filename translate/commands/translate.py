@@ -3,7 +3,8 @@
 Translates TEXTS, a file, or standard input; on a terminal, line by line. Blank lines stay blank, and a line
 that is too long for the model is translated in parts.
 
-With --json each line out is an object: src, translation, score and, with --n-best, alternatives. Otherwise
+With --json each line out is an object: src, translation, score and, with --n-best, alternatives, with
+--ensemble, the runs as ensemble. Otherwise
 --n-best gives lines `number ||| translation ||| score`, where lines in are numbered from 0 (as Moses does).
 Scores are log-probabilities, divided by length ** length_penalty.
 """
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from jsonargparse import ArgumentParser, Namespace
 
-from translate.commands.evaluate import SEARCH_OPTIONS
+from translate.commands.evaluate import SEARCH_OPTIONS, add_ensemble
 from translate.errors import InputError, UsageError
 from translate.text_files import decode_lines, read_lines
 
@@ -56,6 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="Translate from the run's target language to its source language; for a run trained with "
         "data.directions both.",
     )
+    add_ensemble(parser)
     parser.add_argument("--json", action="store_true", help="Write one JSON object a line.")
     parser.add_argument(
         "--json_input",
@@ -115,17 +117,21 @@ def run(options: Namespace) -> None:
 
     started = time.perf_counter()
     from translate.bulk import Manner, Text, translate_text  # from here on it takes time
-    from translate.engine import describe
     from translate.platforms import keep_freed_memory
     from translate.translator import Translator
 
     keep_freed_memory()
     translator = Translator(
-        options.run, options.device, options.engine, options.threads, backwards=options.backwards
+        options.run,
+        options.device,
+        options.engine,
+        options.threads,
+        backwards=options.backwards,
+        ensemble=options.ensemble,
     )
     opening_seconds = time.perf_counter() - started
     search = _search_config(options, translator.config.search)
-    log.info("translating with %s", describe(translator.engine))
+    log.info("translating with %s", translator.describe())
     number = 0
     total = None if lines is None else len(lines)
     # A bar among the lines on a terminal would only be in the way.
@@ -139,7 +145,7 @@ def run(options: Namespace) -> None:
     ):
         for chunk, translations in translated:
             for translation, (_, fields) in zip(translations, chunk, strict=True):
-                out.write(_shown(translation, number, fields, options.json, search.n_best))
+                out.write(_shown(translation, number, fields, options, search.n_best))
                 number += 1
             out.flush()
             bar.update(len(chunk))
@@ -263,18 +269,20 @@ def _record(line: str, number: int, options: Namespace) -> "Line":
 
 
 def _shown(
-    translation: "Translation", number: int, fields: dict[str, Any], as_json: bool, n_best: int
+    translation: "Translation", number: int, fields: dict[str, Any], options: Namespace, n_best: int
 ) -> str:
     """The lines for one translation."""
-    if not as_json and n_best == 1:
+    if not options.json and n_best == 1:
         return f"{translation.text}\n"
-    if not as_json:
+    if not options.json:
         return "".join(f"{number} ||| {text} ||| {score:.4f}\n" for text, score in translation.alternatives)
     shown = {"src": translation.src, "translation": translation.text, "score": round(translation.score, 4)}
     if n_best > 1:
         shown["alternatives"] = [
             {"translation": text, "score": round(score, 4)} for text, score in translation.alternatives
         ]
+    if options.ensemble:
+        shown["ensemble"] = [options.run, *options.ensemble]
     line = json.dumps({**fields, **shown}, ensure_ascii=False)
     # What is no text (a lone surrogate) can only be written as JSON's escape, which looks like Python's.
     return line.encode(errors="backslashreplace").decode() + "\n"

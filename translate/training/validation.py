@@ -37,7 +37,7 @@ class Validation(Callback):
     ) -> None:
         self.run, self.config, self.tokenizers = run, config, tokenizers
         self.src, self.tgt = run.read_valid()
-        self.search = replace(config.search, beam_size=config.training.valid_beam_size, n_best=1)
+        self.search = replace(config.search, beam_size=config.training.valid_beam_size, n_best=1, mbr=0)
         self.loader = loader
         self.clock = clock
         self.best_bleu = -1.0  # less than any, so that the first weights are kept
