@@ -127,8 +127,8 @@ def measure_speed(name: str, batch_tokens: int, graphs: bool, options: argparse.
     meter = Meter(options.warm_up_steps, options.seconds)
     plain = ResidentPairs.batch
 
-    def batch(self: ResidentPairs, rows: Indices) -> Rows:
-        described = plain(self, rows)
+    def batch(self: ResidentPairs, rows: Indices, seed: int = 0) -> Rows:
+        described = plain(self, rows, seed)
         meter.count(described)
         return described
 

@@ -65,6 +65,13 @@ class TokenizerConfig:
     """identity loses nothing: decoding gives back the text that was encoded."""
     user_defined_symbols: tuple[str, ...] = ()
     """Strings that are always one piece, such as a placeholder."""
+    sampling_alpha: float = 0.0
+    """Training draws other pieces of a sentence each time (0: never). unigram: the probability of its
+    pieces to this power is drawn from, so that less is more varied (subword regularization, Kudo 2018: 0.1 to
+    0.5); bpe: the probability that a merge is left out (BPE-dropout, Provilkov et al. 2020: 0.1)."""
+
+    def __post_init__(self) -> None:
+        _below_one(self, "tokenizer", "sampling_alpha")
 
 
 @dataclass(frozen=True)
@@ -255,11 +262,7 @@ class TrainingConfig:
             raise UsageError(
                 f"training.alignment_start is {self.alignment_start}: it must be above 0 and below 1"
             )
-        for name in ("label_smoothing", "ema_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(
-                    f"training.{name} is {getattr(self, name)}: it must be at least 0 and below 1"
-                )
+        _below_one(self, "training", "label_smoothing", "ema_decay")
 
 
 @dataclass(frozen=True)
@@ -340,6 +343,13 @@ def _at_least(config: object, group: str, **least: int) -> None:
             raise UsageError(f"{group}.{name} is {value}: it must be at least {limit}")
 
 
+def _below_one(config: object, group: str, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not 0 <= value < 1:
+            raise UsageError(f"{group}.{name} is {value}: it must be at least 0 and below 1")
+
+
 def _check_guide(config: Config) -> None:
     """Refuse a guide for an attention that is not there, or that cannot follow."""
     guided, attention = guided_head(config), config.model.attention
@@ -366,12 +376,8 @@ def _check_guide(config: Config) -> None:
 def check_model(model: ModelConfig) -> None:
     """Refuse combinations that no layer could be built for, naming the settings and their values."""
     encoder, attention, decoder = model.encoder, model.attention, model.decoder
-    if not 0 <= model.dropout < 1:
-        raise UsageError(f"model.dropout is {model.dropout}: it must be at least 0 and below 1")
-    if not 0 <= decoder.context_only < 1:
-        raise UsageError(
-            f"model.decoder.context_only is {decoder.context_only}: it must be at least 0 and below 1"
-        )
+    _below_one(model, "model", "dropout")
+    _below_one(decoder, "model.decoder", "context_only")
     for size_name, size in (
         ("embedding_size", model.embedding_size),
         ("encoder.size", encoder.size),

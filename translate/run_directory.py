@@ -57,6 +57,7 @@ class RunDirectory:
         self.data_path = path / "data.json"
         self.ids_path = path / "ids"
         self.links_path = path / "ids" / "links.arrow"
+        self.text_path = path / "ids" / "text.arrow"
         self.valid_src_path = path / "valid.src"
         self.valid_tgt_path = path / "valid.tgt"
 
@@ -265,6 +266,23 @@ class RunDirectory:
         aside = self.links_path.with_suffix(".new")
         write(aside)
         _replace(aside, self.links_path)
+
+    # Text of the training pairs
+
+    def text_sha256(self) -> str:
+        """The hash of the training text that is kept for drawing pieces."""
+        return _sha256(self.text_path)
+
+    def check_text(self) -> None:
+        """Raise InputError if the training text is not the one that training began with."""
+        if (
+            not self.text_path.is_file()
+            or self.text_sha256() != self.read_json(self.data_path)["text_sha256"]
+        ):
+            raise InputError(
+                f"{self.text_path} is missing or damaged (not as {self.data_path.name} says), but pieces are "
+                "drawn from it; restore it, or train again"
+            )
 
     # Checkpoints to resume from
 

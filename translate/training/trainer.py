@@ -16,7 +16,7 @@ from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from translate.batches import Batch, BatchLoader, IdPairs, collate
+from translate.batches import Batch, BatchLoader, IdPairs, Pairs, collate
 from translate.config import Config, TrainingConfig, guided_head
 from translate.errors import InputError
 from translate.grouping import group_by_tokens
@@ -44,6 +44,7 @@ from translate.training.prepare import prepare_run
 from translate.training.progress import Progress
 from translate.training.recorded import CudaGraphs, GradientStep
 from translate.training.resident import ResidentPairs
+from translate.training.sampling import SampledPairs
 from translate.training.validation import Validation
 from translate.training.workers import Workers
 
@@ -106,12 +107,15 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
     threads = set_threads(settings.threads)
     processes = _processes(config, plan)
     pairs, resident = IdPairs(run.ids_path, both=config.data.directions == "both"), None
+    batched: Pairs = pairs
     if plan.resident:
-        resident = ResidentPairs(pairs, config.data.batch_tokens, torch.device(plan.device))
+        batched = resident = ResidentPairs(pairs, config.data.batch_tokens, torch.device(plan.device))
+    if config.tokenizer.sampling_alpha:
+        batched = _sampled(run, pairs, tokenizers)
     head = guided_head(config)
     if head is not None and settings.alignment_links != "self":
         pairs.use_links(run.links_path, head.shift)
-    loader = BatchLoader(resident or pairs, config.data.batch_tokens, settings.seed)
+    loader = BatchLoader(batched, config.data.batch_tokens, settings.seed)
     clock = Clock()
     validation = Validation(run, config, tokenizers, loader, clock)
     log.info(
@@ -227,6 +231,12 @@ def _trainer(
     )
 
 
+def _sampled(run: RunDirectory, pairs: IdPairs, tokenizers: Tokenizers) -> SampledPairs:
+    run.check_text()
+    alpha, max_length = run.config.tokenizer.sampling_alpha, run.config.data.max_length
+    return SampledPairs(pairs, run.text_path, tokenizers, alpha, max_length)
+
+
 def _processes(config: Config, plan: Plan) -> int:
     settings = config.training
     if plan.device == "cpu" and settings.processes:
@@ -236,7 +246,8 @@ def _processes(config: Config, plan: Plan) -> int:
 
 def _plan(config: Config) -> Plan:
     plan = choose_plan(config.training.device, config.training.precision, gather_facts())
-    if config.training.alignment == "guided":  # links come with the batches that the host makes
+    # Links come with the batches that the host makes, and drawn pieces with text.
+    if config.training.alignment == "guided" or config.tokenizer.sampling_alpha:
         return plan._replace(resident=False, graphs=False)
     return plan._replace(graphs=plan.graphs and config.training.cuda_graphs)
 
