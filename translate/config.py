@@ -227,10 +227,19 @@ class TrainingConfig:
     """Batches whose gradients make one step."""
     label_smoothing: float = 0.1
     """Share of the target spread over the vocabulary (Szegedy et al. 2016)."""
+    r_drop: float = 0.0
+    """Weight of the divergence between two passes with different dropout (R-Drop, Liang et al. 2021: 5; 0:
+    one pass). A step then computes twice as much."""
+    word_dropout: float = 0.0
+    """Probability that a piece of the source, or one that the decoder reads, is made the unknown one (word
+    dropout, Gal & Ghahramani 2016; Sennrich & Zhang 2019: 0.1)."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """auto: bf16 where the processor multiplies it natively, float32 elsewhere."""
-    average: Literal["ema", "none"] = "ema"
-    """ema: validate and keep an exponential moving average of the weights (Polyak & Juditsky 1992)."""
+    average: Literal["ema", "checkpoints", "none"] = "ema"
+    """What is validated and kept. ema: an exponential moving average of the weights (Polyak & Juditsky 1992);
+    checkpoints: the mean of the weights at the last validations (Vaswani et al. 2017); none: the weights."""
+    average_checkpoints: int = 10
+    """Validations whose weights make the mean of average checkpoints (10: Wu et al. 2021)."""
     ema_decay: float = 0.998
     """Share of the old average kept at each step (early steps keep less)."""
     validate_every: int = 500
@@ -256,13 +265,13 @@ class TrainingConfig:
         _at_least(self, "training", max_steps=1, accumulate=1, validate_every=1, valid_beam_size=1)
         _at_least(self, "training", max_minutes=0, warmup_steps=0, weight_decay=0, clip_norm=0, patience=0)
         _at_least(self, "training", learning_rate=0, checkpoint_every=0, seed=0, threads=0)
-        _at_least(self, "training", processes=0)
+        _at_least(self, "training", processes=0, r_drop=0, average_checkpoints=1)
         _at_least(self, "training", alignment_weight=0, alignment_layer=0, alignment_head=1)
         if not 0 < self.alignment_start < 1:
             raise UsageError(
                 f"training.alignment_start is {self.alignment_start}: it must be above 0 and below 1"
             )
-        _below_one(self, "training", "label_smoothing", "ema_decay")
+        _below_one(self, "training", "label_smoothing", "ema_decay", "word_dropout")
 
 
 @dataclass(frozen=True)

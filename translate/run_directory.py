@@ -58,6 +58,7 @@ class RunDirectory:
         self.ids_path = path / "ids"
         self.links_path = path / "ids" / "links.arrow"
         self.text_path = path / "ids" / "text.arrow"
+        self.snapshots_path = path / "snapshots"
         self.valid_src_path = path / "valid.src"
         self.valid_tgt_path = path / "valid.tgt"
 
@@ -328,6 +329,42 @@ class RunDirectory:
         except (FileNotFoundError, ValueError):
             return []
         return known if isinstance(known, list) else []
+
+    # Weights to average
+
+    def save_snapshot(self, step: int, weights: "Mapping[str, torch.Tensor]") -> None:
+        """Keep the weights of a step."""
+        from safetensors.torch import save_file
+
+        self.snapshots_path.mkdir(exist_ok=True)
+        path = self._snapshot_path(step)
+        aside = path.with_suffix(".new")
+        save_file({name: tensor.detach().contiguous() for name, tensor in weights.items()}, str(aside))
+        _replace(aside, path)
+
+    def load_snapshot(self, step: int) -> "dict[str, torch.Tensor]":
+        """Return the weights of a step; InputError if they are missing or damaged."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        path = self._snapshot_path(step)
+        try:
+            return load_file(str(path))
+        except (OSError, SafetensorError) as error:
+            raise InputError(
+                f"{path} is missing or damaged ({error}), but its weights are averaged: restore it, or train "
+                "again"
+            ) from None
+
+    def remove_snapshots(self, but: Sequence[int]) -> None:
+        """Remove the weights of all other steps."""
+        kept = [self._snapshot_path(step) for step in but]
+        for path in self.snapshots_path.iterdir():
+            if path not in kept:
+                path.unlink()
+
+    def _snapshot_path(self, step: int) -> Path:
+        return self.snapshots_path / f"step{step}.safetensors"
 
     # Logs and results
 

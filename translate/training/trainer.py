@@ -31,7 +31,7 @@ from translate.platforms import (
 )
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizers
-from translate.training.averaging import ExponentialMovingAverage
+from translate.training.averaging import CheckpointAverage, ExponentialMovingAverage
 from translate.training.card import model_card
 from translate.training.checkpoints import Checkpoints
 from translate.training.clock import Clock
@@ -133,15 +133,19 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
             workers = Workers(model, processes - 1, share, plan.precision == "bf16")
             stack.callback(workers.stop)
             parallel = [DataParallel(workers, share)]
-        average = ExponentialMovingAverage(settings.ema_decay, torch.device(plan.device))
-        averages = [average] if settings.average == "ema" else []
+        average: ExponentialMovingAverage | None = None
+        averages: list[pl.Callback] = []
+        if settings.average == "ema":
+            averages = [average := ExponentialMovingAverage(settings.ema_decay, torch.device(plan.device))]
+        elif settings.average == "checkpoints":
+            averages = [CheckpointAverage(run, settings.average_checkpoints)]
         guides: list[pl.Callback] = []
         guide = None
         if head is not None:
             guide = Guide(head.layer, head.head, settings.alignment_weight)
             if settings.alignment_links == "self":
                 layers = config.model.decoder.layers if head.shift else 1
-                guides = [SelfAlignment(run, settings, pairs, head, clock, layers, validation, *averages)]
+                guides = [SelfAlignment(run, settings, pairs, head, clock, layers, validation, average)]
         callbacks = [
             *parallel,
             validation,  # in an order that each of them relies on
@@ -154,9 +158,7 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
         module = TrainingModule(model, settings, clock, processes, guide)
         if resident is not None:
             record = stack.enter_context(CudaGraphs()) if plan.graphs else None
-            gradients = GradientStep(
-                model, resident, settings.label_smoothing, 1 / settings.accumulate, record
-            )
+            gradients = GradientStep(model, resident, module.objective, 1 / settings.accumulate, record)
             module = ResidentTrainingModule(model, settings, clock, gradients)
         try:
             trainer.fit(
