@@ -67,8 +67,8 @@ class TokenizerConfig:
     """Strings that are always one piece, such as a placeholder."""
     sampling_alpha: float = 0.0
     """Training draws other pieces of a sentence each time (0: never). unigram: the probability of its
-    pieces to this power is drawn from, so that less is more varied (subword regularization, Kudo 2018: 0.1 to
-    0.5); bpe: the probability that a merge is left out (BPE-dropout, Provilkov et al. 2020: 0.1)."""
+    pieces to this power is drawn from, so that less is more varied (subword regularization, Kudo 2018); bpe:
+    the probability that a merge is left out (BPE-dropout, Provilkov et al. 2020)."""
 
     def __post_init__(self) -> None:
         _below_one(self, "tokenizer", "sampling_alpha")
@@ -228,18 +228,18 @@ class TrainingConfig:
     label_smoothing: float = 0.1
     """Share of the target spread over the vocabulary (Szegedy et al. 2016)."""
     r_drop: float = 0.0
-    """Weight of the divergence between two passes with different dropout (R-Drop, Liang et al. 2021: 5; 0:
-    one pass). A step then computes twice as much."""
+    """Weight of the divergence between two passes with different dropout (R-Drop, Liang et al. 2021; 0: one
+    pass). A step then computes twice as much."""
     word_dropout: float = 0.0
     """Probability that a piece of the source, or one that the decoder reads, is made the unknown one (word
-    dropout, Gal & Ghahramani 2016; Sennrich & Zhang 2019: 0.1)."""
+    dropout, Gal & Ghahramani 2016; Sennrich & Zhang 2019)."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """auto: bf16 where the processor multiplies it natively, float32 elsewhere."""
     average: Literal["ema", "checkpoints", "none"] = "ema"
     """What is validated and kept. ema: an exponential moving average of the weights (Polyak & Juditsky 1992);
     checkpoints: the mean of the weights at the last validations (Vaswani et al. 2017); none: the weights."""
     average_checkpoints: int = 10
-    """Validations whose weights make the mean of average checkpoints (10: Wu et al. 2021)."""
+    """Validations whose weights make the mean of average checkpoints (Wu et al. 2021 take 10)."""
     ema_decay: float = 0.998
     """Share of the old average kept at each step (early steps keep less)."""
     validate_every: int = 500

@@ -147,8 +147,8 @@ class Tokenizer:
     def sample_batch(self, texts: Sequence[str], alpha: float, seed: int) -> list[list[int]]:
         """Draw pieces for each text, other than the best ones: the seed says which.
 
-        A unigram model draws from the probabilities of all segmentations to the power of alpha (Kudo 2018,
-        section 3.2); BPE leaves out each merge with probability alpha (BPE-dropout, Provilkov et al. 2020).
+        A unigram model draws from the probabilities of all segmentations to the power of alpha (Kudo
+        2018); BPE leaves out each merge with probability alpha (BPE-dropout, Provilkov et al. 2020).
 
         Args:
             seed: of 32 bits. The generator belongs to the thread that calls.

@@ -51,7 +51,7 @@ class ExponentialMovingAverage(WeightAveraging):
 
 
 class CheckpointAverage(Callback):
-    """The mean of the weights at the last validations, this one included (Vaswani et al. 2017, section 6.1).
+    """The mean of the weights at the last validations, this one included (Vaswani et al. 2017).
 
     They lie in the run directory, and are read one after the other. Two more than are needed stay there: the
     run may go on from the checkpoint before the last one, killed in a validation that no checkpoint knows.

@@ -122,7 +122,7 @@ def cross_entropy(
     smoothing (Szegedy et al. 2016, section 7), equal to torch.nn.functional.cross_entropy of
     features @ weight.T + bias.
 
-    R-Drop (Liang et al. 2021, equations 2 to 4) adds, for distributions P and Q that the two passes give a
+    R-Drop (Liang et al. 2021) adds, for distributions P and Q that the two passes give a
     token, r_drop / 2 (KL(P | Q) + KL(Q | P)) to the sum of both cross-entropies. Here all of it is halved,
     since the mean is taken over the tokens of both passes.
 

@@ -17,7 +17,7 @@ from translate.tokenizer import Tokenizer, Tokenizers
 
 Span = tuple[int, int]
 
-GROWTH = 2  # a batch in drawn pieces may be so many times as wide as planned: its memory has a bound
+GROWTH = 2  # a batch in drawn pieces may be so many times as wide as planned: its memory is bounded
 
 
 class Spelling(NamedTuple):
