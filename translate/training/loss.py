@@ -148,13 +148,17 @@ def _divergence(
     With r = log P - log Q, the gradient of KL(P | Q) + KL(Q | P) with respect to the scores of P is
     P (r - KL(P | Q)) + P - Q. For r the scores are taken: a probability may be too small for a float.
     """
-    other = probs.unflatten(0, (-1, 2)).flip(1).flatten(0, 1)
     precise = scores.to(probs.dtype)
     log_probs = precise - precise.logsumexp(dim=1, keepdim=True)
-    ratio = log_probs - log_probs.unflatten(0, (-1, 2)).flip(1).flatten(0, 1)
+    ratio = log_probs - _swap(log_probs)
     divergence = (probs * ratio).sum(dim=1)
-    gradient = ratio.sub_(divergence[:, None]).add_(1).mul_(probs).sub_(other)
+    gradient = ratio.sub_(divergence[:, None]).add_(1).mul_(probs).sub_(_swap(probs))
     return divergence, gradient
+
+
+def _swap(rows: Float[Tensor, "n V"]) -> Float[Tensor, "n V"]:
+    """Let the rows that stand side by side change places."""
+    return rows.view(-1, 2, rows.shape[1]).flip(1).view_as(rows)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
