@@ -32,7 +32,7 @@ from translate.batches import Batch, Indices
 from translate.config_files import load_config
 from translate.model import Seq2Seq
 from translate.run_directory import RunDirectory
-from translate.training.loss import padded_batch_loss
+from translate.training.loss import Objective, padded_batch_loss
 from translate.training.resident import ResidentPairs, Rows
 from translate.training.trainer import train
 
@@ -93,7 +93,7 @@ def count_operations(model: Seq2Seq, shapes: Mapping[Shape, int]) -> int:
         batch = Batch(src, src.bool(), tgt, tgt, tgt.bool())
         counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: _product})
         with torch.backends.cudnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH), counter:
-            torch.autograd.backward(padded_batch_loss(model, batch, 0.1)[0])
+            torch.autograd.backward(padded_batch_loss(model, batch, Objective(0.1))[0])
         total += times * counter.get_total_flops()
     return total
 
@@ -127,8 +127,8 @@ def measure_speed(name: str, batch_tokens: int, graphs: bool, options: argparse.
     meter = Meter(options.warm_up_steps, options.seconds)
     plain = ResidentPairs.batch
 
-    def batch(self: ResidentPairs, rows: Indices) -> Rows:
-        described = plain(self, rows)
+    def batch(self: ResidentPairs, rows: Indices, seed: int = 0) -> Rows:
+        described = plain(self, rows, seed)
         meter.count(described)
         return described
 

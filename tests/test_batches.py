@@ -259,7 +259,9 @@ def test_pairs_without_links_have_an_empty_rectangle(tmp_path):
 def test_links_of_other_pairs_are_refused(tmp_path):
     IdPairs.write(tmp_path / "ids", [[5], [6]], [[8], [9]])
     write_links(tmp_path / "links", [[(0, 0)]])
-    with pytest.raises(InputError, match="links links 1 pairs, but there are 2: they belong to another run"):
+    with pytest.raises(
+        InputError, match="links has links of 1 pairs, but there are 2: they belong to another run"
+    ):
         IdPairs(tmp_path / "ids").use_links(tmp_path / "links", 0)
 
 
@@ -425,7 +427,7 @@ class Lengths:
     def __len__(self):
         return len(self.src_lengths)
 
-    def batch(self, rows):
+    def batch(self, rows, seed):
         return len(rows)
 
     def padding(self, batches):

@@ -16,6 +16,7 @@ from translate.config import (
     EncoderConfig,
     ModelConfig,
     SearchConfig,
+    TokenizerConfig,
     TrainingConfig,
     guided_head,
 )
@@ -192,7 +193,8 @@ def test_what_a_part_does_not_use_is_not_checked():
         *(("training", name, 1) for name in ("max_steps", "accumulate", "validate_every", "valid_beam_size")),
         *(("training", name, 0) for name in ("max_minutes", "warmup_steps", "weight_decay", "clip_norm")),
         *(("training", name, 0) for name in ("patience", "learning_rate", "checkpoint_every", "seed")),
-        ("training", "threads", 0),
+        *(("training", name, least) for name, least in (("threads", 0), ("r_drop", 0))),
+        ("training", "average_checkpoints", 1),
     ],
 )
 def test_a_number_below_the_least_is_refused(group, name, least):
@@ -205,13 +207,20 @@ def test_a_number_below_the_least_is_refused(group, name, least):
     assert getattr(settings_type(**{name: number(least)}), name) == least
 
 
-@pytest.mark.parametrize("name", ["label_smoothing", "ema_decay"])
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        *((TrainingConfig, name) for name in ("label_smoothing", "ema_decay", "word_dropout")),
+        (TokenizerConfig, "sampling_alpha"),
+    ],
+)
 @pytest.mark.parametrize("value", [-0.1, 1.0, float("nan")])
-def test_a_share_is_at_least_0_and_below_1(name, value):
-    message = f"training.{name} is {value}: it must be at least 0 and below 1"
+def test_a_share_is_at_least_0_and_below_1(group, name, value):
+    prefix = {TrainingConfig: "training", TokenizerConfig: "tokenizer"}[group]
+    message = f"{prefix}.{name} is {value}: it must be at least 0 and below 1"
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
-        TrainingConfig(**{name: value})
-    TrainingConfig(**{name: 0.0})
+        group(**{name: value})
+    group(**{name: 0.0})
 
 
 def test_no_more_translations_than_hypotheses_can_be_asked_for():

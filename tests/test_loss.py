@@ -8,7 +8,7 @@ from tiny_training import MODELS
 from translate.batches import collate
 from translate.model import build_model
 from translate.training import loss as loss_module
-from translate.training.loss import Guide, batch_loss, cross_entropy, guided_loss
+from translate.training.loss import Guide, Objective, batch_loss, cross_entropy, guided_loss
 
 
 def draw(count=7, size=4, pieces=9, dtype=torch.float32):
@@ -176,9 +176,10 @@ def test_a_batch_with_links_has_the_guides_share_of_the_loss(kind):
     batch = collate([[5, 6, 7], [8]], [[9, 4], [5, 6, 7]])
     links = torch.rand(2, 4, 4) > 0.5
     links &= batch.src_mask[:, None]
-    plain, nll = batch_loss(model, batch, 0.1)
-    guided, same_nll = batch_loss(model, batch._replace(links=links), 0.1, Guide(0, 0, 0.3))
+    plain, nll = batch_loss(model, batch, Objective(0.1))
+    guided, same_nll = batch_loss(model, batch._replace(links=links), Objective(0.1, Guide(0, 0, 0.3)))
     weights = model.align(batch.src, batch.src_mask, batch.tgt_in)[0][:, 0, 0]
     torch.testing.assert_close(guided - plain, 0.3 * guided_loss(weights, links) / 7)
     torch.testing.assert_close(nll, same_nll)
-    torch.testing.assert_close(batch_loss(model, batch, 0.1, Guide(0, 0, 0.3))[0], plain)  # without links
+    without_links, _ = batch_loss(model, batch, Objective(0.1, Guide(0, 0, 0.3)))
+    torch.testing.assert_close(without_links, plain)

@@ -25,7 +25,7 @@ from translate.batches import IdPairs
 from translate.platforms import choose_plan
 from translate.training import recorded
 from translate.training import trainer as training
-from translate.training.loss import batch_loss, padded_batch_loss
+from translate.training.loss import Objective, batch_loss, padded_batch_loss
 from translate.training.prepare import prepare_run
 from translate.training.recorded import CudaGraphs, GradientStep
 from translate.training.resident import ResidentPairs
@@ -62,14 +62,14 @@ def test_loss_and_gradients_are_those_of_the_hosts_batch(encoder, decoder, atten
     """Of every model: padding in widths and whole rows changes nothing, recorded or not, and nobody waits."""
     model = small_model(encoder, decoder, **attention)
     rows = np.array([1, 2, 3])
-    loss, nll = batch_loss(model, pairs.batch(rows), 0.1)
+    loss, nll = batch_loss(model, pairs.batch(rows), Objective(0.1))
     (loss / 2).backward()
     expected = gradients(model)
     model.zero_grad()
 
     resident = ResidentPairs(pairs, 600, CPU)
     assert len(resident.batch(rows).pairs) > 3
-    step = GradientStep(model, resident, 0.1, 0.5, Tape())
+    step = GradientStep(model, resident, Objective(0.1), 0.5, Tape())
     for guard in (NoWaiting(), nullcontext(), nullcontext()):  # at once; recording, guarded; from the record
         with guard:
             step.zero_gradients()
@@ -82,7 +82,7 @@ def test_loss_and_gradients_are_those_of_the_hosts_batch(encoder, decoder, atten
 def test_a_record_reads_the_pairs_it_is_given_and_adds_to_the_gradients(pairs):
     model = small_model()
     resident = ResidentPairs(pairs, 600, CPU)
-    plain, step = (GradientStep(model, resident, 0.1, 1.0, record) for record in (None, Tape()))
+    plain, step = (GradientStep(model, resident, Objective(0.1), 1.0, record) for record in (None, Tape()))
     shape = resident.batch(np.array([1, 2, 3]))
     batches = [shape._replace(pairs=shape.pairs.roll(n)) for n in range(3)]
     batches[2].pairs[batches[2].pairs == 3] = -1
@@ -101,7 +101,7 @@ def test_a_record_reads_the_pairs_it_is_given_and_adds_to_the_gradients(pairs):
 def test_of_many_shapes_only_so_many_are_recorded(pairs, monkeypatch):
     monkeypatch.setattr(recorded, "MOST", 1)
     resident = ResidentPairs(pairs, 600, CPU)
-    step = GradientStep(small_model(), resident, 0.1, 1.0, Tape())
+    step = GradientStep(small_model(), resident, Objective(0.1), 1.0, Tape())
     batch = resident.batch(np.array([1, 2, 3]))
     step.zero_gradients()
     for rows in (batch, batch, batch._replace(tgt_width=16), batch._replace(tgt_width=16), batch):
@@ -119,7 +119,7 @@ def test_no_value_is_needed_on_the_host_where_tensors_have_none(decoder, score, 
     model = small_model("rotary", decoder, score=score, dropout=0.2).to(meta).train()
     resident = ResidentPairs(pairs, 600, meta)
     rows = resident.batch(np.array([1, 2, 3]))
-    loss, nll = padded_batch_loss(model, resident.gather(rows.pairs.to(meta), *rows[1:3]), 0.1)
+    loss, nll = padded_batch_loss(model, resident.gather(rows.pairs.to(meta), *rows[1:3]), Objective(0.1))
     loss.backward()
     assert (loss.shape, nll.shape) == ((), ())
     assert all(parameter.grad.shape == parameter.shape for parameter in model.parameters())

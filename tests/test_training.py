@@ -26,7 +26,7 @@ from translate.run_directory import RunDirectory
 from translate.torch_engine import TorchEngine
 from translate.training import trainer as training
 from translate.training.clock import Clock
-from translate.training.loss import batch_loss
+from translate.training.loss import Objective, batch_loss
 from translate.training.module import TrainingModule
 from translate.training.prepare import prepare_run
 from translate.training.schedule import learning_rate_factor
@@ -209,7 +209,7 @@ def test_a_step_takes_the_mean_gradient_of_its_batches_at_the_schedules_rate(tmp
         )
         optimizer.zero_grad()
         for batch in batches[2 * step : 2 * step + 2]:
-            loss, _ = batch_loss(module.model, batch, 0.1)
+            loss, _ = batch_loss(module.model, batch, Objective(0.1))
             (loss / 2).backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), 0.5)
         optimizer.step()

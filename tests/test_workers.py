@@ -14,7 +14,7 @@ from translate.batches import collate, deal
 from translate.errors import InputError
 from translate.run_directory import RunDirectory
 from translate.training import trainer as training
-from translate.training.loss import batch_loss
+from translate.training.loss import Objective, batch_loss
 from translate.training.prepare import prepare_run
 from translate.training.progress import Progress
 from translate.training.trainer import resume, train
@@ -70,12 +70,12 @@ def test_the_parts_gradients_add_up_to_the_batchs(rows, model, workers):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    loss, nll = batch_loss(model, batch, 0.1)
+    loss, nll = batch_loss(model, batch, Objective(0.1))
     expected = torch.autograd.grad(loss, list(model.parameters()))
     model.zero_grad()
     (part, share), *others = deal(batch, 3)
-    workers.start([Task(other, its_share, 0.1, seed=0) for other, its_share in others])
-    part_loss, part_nll = batch_loss(model, part, 0.1)
+    workers.start([Task(other, its_share, Objective(0.1), seed=0) for other, its_share in others])
+    part_loss, part_nll = batch_loss(model, part, Objective(0.1))
     (part_loss * share).backward()
     total = float(part_nll) * share + workers.collect()
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
@@ -89,11 +89,11 @@ def test_a_worker_computes_in_bfloat16_as_the_training_process_does(model):
     batch = batch_of(3)
     model.zero_grad()
     with torch.autocast("cpu", torch.bfloat16):
-        loss, nll = batch_loss(model, batch, 0.1)
+        loss, nll = batch_loss(model, batch, Objective(0.1))
     expected = torch.autograd.grad(loss, list(model.parameters()))
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    workers.start([Task(batch, 1.0, 0.1, seed=0)])
+    workers.start([Task(batch, 1.0, Objective(0.1), seed=0)])
     assert workers.collect() == float(nll)
     workers.stop()
     for parameter, gradient in zip(model.parameters(), expected, strict=True):

@@ -30,6 +30,7 @@ COLUMNS = Features(  # 32 bits, not 64: there may be millions of pairs
 )
 SORTED_TOGETHER = 1 << 14  # rows: what sorting them needs beside the result is then nothing to speak of
 LINKS = Features({"links": [Value("uint32")]})  # of a pair: source piece << 16 | target piece
+TEXT = Features({"src": Value("string"), "tgt": Value("string")})
 WRITTEN_TOGETHER = (
     10_000  # pairs: few enough to be in memory, and many, since each piece of a file costs some
 )
@@ -139,8 +140,8 @@ class Pairs(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, rows: Indices) -> Any:
-        """Make a batch of these pairs."""
+    def batch(self, rows: Indices, seed: int) -> Any:
+        """Make a batch of these pairs; what is drawn for it follows from a seed of 32 bits."""
 
     def padding(self, batches: Sequence[Indices]) -> float:
         """Share of the batches' slots that are padding."""
@@ -170,7 +171,6 @@ class IdPairs:
                 f"{folder}: the training pairs in it are missing or damaged ({error}); restore the folder, "
                 "or train again"
             ) from None
-
         self._links: Dataset | None = None
         self._shift = 0
 
@@ -189,45 +189,68 @@ class IdPairs:
         Raises:
             InputError: the file is missing or damaged, or not of these pairs.
         """
+        self._links, self._shift = self.open_beside(path, LINKS, "links"), shift
+
+    def open_beside(self, path: Path, columns: Features, what: str) -> Dataset:
+        """Map a file with a row for each pair.
+
+        Raises:
+            InputError: the file is missing or damaged, or not of these pairs.
+        """
         try:
-            links = Dataset.from_file(str(path))
-            links.data.column("links")
+            rows = Dataset.from_file(str(path))
+            for name in columns:
+                rows.data.column(name)
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
-                f"{path}: the links of the training pairs are missing or damaged ({error}); train again"
+                f"{path}: the {what} of the training pairs are missing or damaged ({error}); train again"
             ) from None
-        if len(links) != self.pairs:
+        if len(rows) != self.pairs:
             raise InputError(
-                f"{path} links {len(links)} pairs, but there are {self.pairs}: they belong to another run"
+                f"{path} has {what} of {len(rows)} pairs, but there are {self.pairs}: they belong to another "
+                "run"
             )
-        self._links, self._shift = links, shift
+        return rows
 
     def __len__(self) -> int:
         """Number of pairs; one that is read in both directions counts twice."""
         return len(self.src_lengths)
 
-    def batch(self, rows: Indices) -> Batch:
-        """Read and pad these pairs."""
-        backwards = rows >= len(self._rows)
-        pairs = self._rows[(rows % len(self._rows)).tolist()]
-        src, tgt = pairs["src"], pairs["tgt"]
+    def batch(self, rows: Indices, seed: int = 0) -> Batch:
+        """Read and pad these pairs; nothing is drawn."""
+        pairs = self._rows[(rows % self.pairs).tolist()]
+        return self.collate(rows, pairs["src"], pairs["tgt"], self.links(rows))
+
+    def links(self, rows: Indices) -> list[NDArray[np.int64]] | None:
+        """Return the (source piece, target piece) links of each of these pairs; None before `use_links`."""
+        if self._links is None:
+            return None
+        codes = (
+            np.array(of_pair, np.int64) for of_pair in self._links[(rows % self.pairs).tolist()]["links"]
+        )
+        return [np.stack([code >> 16, code & 0xFFFF], axis=1) for code in codes]
+
+    def collate(
+        self,
+        rows: Indices,
+        src: list[list[int]],
+        tgt: list[list[int]],
+        links: Sequence[NDArray[np.int64]] | None,
+    ) -> Batch:
+        """Pad the pieces of these pairs, turned around where the row is one that is read backwards."""
+        backwards = rows >= self.pairs
         for number in np.flatnonzero(backwards).tolist():
             src[number], tgt[number] = [BACKWARDS_ID, *tgt[number]], src[number]
         batch = collate(src, tgt)
-        return batch if self._links is None else batch._replace(links=self._linked(batch, rows))
-
-    def _linked(self, batch: Batch, rows: Indices) -> Bool[Tensor, "B T S"]:
-        """The links of these pairs, as rows of the decoder and columns of what it reads."""
-        assert self._links is not None
-        of_pairs = self._links[(rows % self.pairs).tolist()]["links"]
-        numbers = np.repeat(np.arange(len(rows)), [len(codes) for codes in of_pairs])
-        codes = np.array([code for codes in of_pairs for code in codes], dtype=np.int64)
-        src, tgt = codes >> 16, codes & 0xFFFF
-        backwards = rows[numbers] >= self.pairs
-        links = torch.zeros(*batch.tgt_out.shape, batch.src.shape[1], dtype=torch.bool)
-        emitted, read = np.where(backwards, src, tgt), np.where(backwards, tgt + 1, src)
-        links[numbers, emitted + self._shift, read] = True
-        return links
+        if links is None:
+            return batch
+        where = torch.zeros(*batch.tgt_out.shape, batch.src.shape[1], dtype=torch.bool)
+        numbers = np.repeat(np.arange(len(rows)), [len(of_pair) for of_pair in links])
+        of_src, of_tgt = np.concatenate(links).T
+        emitted = np.where(backwards[numbers], of_src, of_tgt)
+        read = np.where(backwards[numbers], of_tgt + 1, of_src)
+        where[numbers, emitted + self._shift, read] = True
+        return batch._replace(links=where)
 
     def padding(self, batches: Sequence[Indices]) -> float:
         """Share of the batches' slots that are padding."""
@@ -279,10 +302,21 @@ def write_links(path: Path, pairs: Iterable[Iterable[tuple[int, int]]]) -> None:
         writer.finalize()
 
 
+def write_text(path: Path, pairs: Iterable[tuple[str, str]]) -> None:
+    """Write the text of each pair as it comes, to be read at random."""
+    rows = iter(pairs)
+    with ArrowWriter(path=str(path), features=TEXT, writer_batch_size=WRITTEN_TOGETHER) as writer:
+        while piece := list(islice(rows, WRITTEN_TOGETHER)):
+            src, tgt = zip(*piece, strict=True)
+            writer.write_batch({"src": list(src), "tgt": list(tgt)})
+        writer.finalize()
+
+
 class BatchLoader:
     """The batches of one epoch after another; knows where it stands, so that training resumes exactly.
 
-    The plan of an epoch is a function of (seed, epoch). With several processes each takes every
+    The plan of an epoch is a function of (seed, epoch), and what is drawn for a batch one of (seed, epoch,
+    number of the batch). With several processes each takes every
     `world_size`-th batch, all of them equally many (the last few batches may be left to the next epoch's
     other order).
 
@@ -329,11 +363,15 @@ class BatchLoader:
         """Go on where the last epoch or the loaded state ended."""
         mine = self.plan(self.epoch)[self.rank :: self.world_size][: self._length]
         for number in range(self.consumed, len(mine)):
+            seed = self._seed_of(self.epoch, number * self.world_size + self.rank)
             # Counted before the batch is handed out: whoever saves the state then has had it.
             self.consumed = number + 1
             if self.consumed == len(mine):
                 self.epoch, self.consumed = self.epoch + 1, 0
-            yield self.pairs.batch(mine[number])
+            yield self.pairs.batch(mine[number], seed)
+
+    def _seed_of(self, epoch: int, number: int) -> int:
+        return int(np.random.SeedSequence((self.seed, epoch, number)).generate_state(1)[0])
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands."""

@@ -65,6 +65,13 @@ class TokenizerConfig:
     """identity loses nothing: decoding gives back the text that was encoded."""
     user_defined_symbols: tuple[str, ...] = ()
     """Strings that are always one piece, such as a placeholder."""
+    sampling_alpha: float = 0.0
+    """Training draws other pieces of a sentence each time (0: never). unigram: the probability of its
+    pieces to this power is drawn from, so that less is more varied (subword regularization, Kudo 2018); bpe:
+    the probability that a merge is left out (BPE-dropout, Provilkov et al. 2020)."""
+
+    def __post_init__(self) -> None:
+        _below_one(self, "tokenizer", "sampling_alpha")
 
 
 @dataclass(frozen=True)
@@ -230,10 +237,19 @@ class TrainingConfig:
     """Batches whose gradients make one step."""
     label_smoothing: float = 0.1
     """Share of the target spread over the vocabulary (Szegedy et al. 2016)."""
+    r_drop: float = 0.0
+    """Weight of the divergence between two passes with different dropout (R-Drop, Liang et al. 2021; 0: one
+    pass). A step then computes twice as much."""
+    word_dropout: float = 0.0
+    """Probability that a piece of the source, or one that the decoder reads, is made the unknown one (word
+    dropout, Gal & Ghahramani 2016; Sennrich & Zhang 2019)."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """auto: bf16 where the processor multiplies it natively, float32 elsewhere."""
-    average: Literal["ema", "none"] = "ema"
-    """ema: validate and keep an exponential moving average of the weights (Polyak & Juditsky 1992)."""
+    average: Literal["ema", "checkpoints", "none"] = "ema"
+    """What is validated and kept. ema: an exponential moving average of the weights (Polyak & Juditsky 1992);
+    checkpoints: the mean of the weights at the last validations (Vaswani et al. 2017); none: the weights."""
+    average_checkpoints: int = 10
+    """Validations whose weights make the mean of average checkpoints (Wu et al. 2021 take 10)."""
     ema_decay: float = 0.998
     """Share of the old average kept at each step (early steps keep less)."""
     validate_every: int = 500
@@ -259,17 +275,13 @@ class TrainingConfig:
         _at_least(self, "training", max_steps=1, accumulate=1, validate_every=1, valid_beam_size=1)
         _at_least(self, "training", max_minutes=0, warmup_steps=0, weight_decay=0, clip_norm=0, patience=0)
         _at_least(self, "training", learning_rate=0, checkpoint_every=0, seed=0, threads=0)
-        _at_least(self, "training", processes=0)
+        _at_least(self, "training", processes=0, r_drop=0, average_checkpoints=1)
         _at_least(self, "training", alignment_weight=0, alignment_layer=0, alignment_head=1)
         if not 0 < self.alignment_start < 1:
             raise UsageError(
                 f"training.alignment_start is {self.alignment_start}: it must be above 0 and below 1"
             )
-        for name in ("label_smoothing", "ema_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(
-                    f"training.{name} is {getattr(self, name)}: it must be at least 0 and below 1"
-                )
+        _below_one(self, "training", "label_smoothing", "ema_decay", "word_dropout")
 
 
 @dataclass(frozen=True)
@@ -350,6 +362,13 @@ def _at_least(config: object, group: str, **least: int) -> None:
             raise UsageError(f"{group}.{name} is {value}: it must be at least {limit}")
 
 
+def _below_one(config: object, group: str, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not 0 <= value < 1:
+            raise UsageError(f"{group}.{name} is {value}: it must be at least 0 and below 1")
+
+
 def _check_guide(config: Config) -> None:
     """Refuse a guide for an attention that is not there, or that cannot follow."""
     guided, attention = guided_head(config), config.model.attention
@@ -376,12 +395,8 @@ def _check_guide(config: Config) -> None:
 def check_model(model: ModelConfig) -> None:
     """Refuse combinations that no layer could be built for, naming the settings and their values."""
     encoder, attention, decoder = model.encoder, model.attention, model.decoder
-    if not 0 <= model.dropout < 1:
-        raise UsageError(f"model.dropout is {model.dropout}: it must be at least 0 and below 1")
-    if not 0 <= decoder.context_only < 1:
-        raise UsageError(
-            f"model.decoder.context_only is {decoder.context_only}: it must be at least 0 and below 1"
-        )
+    _below_one(model, "model", "dropout")
+    _below_one(decoder, "model.decoder", "context_only")
     for size_name, size in (
         ("embedding_size", model.embedding_size),
         ("encoder.size", encoder.size),

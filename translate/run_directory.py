@@ -58,6 +58,8 @@ class RunDirectory:
         self.data_path = path / "data.json"
         self.ids_path = path / "ids"
         self.links_path = path / "ids" / "links.arrow"
+        self.text_path = path / "ids" / "text.arrow"
+        self.snapshots_path = path / "snapshots"
         self.valid_src_path = path / "valid.src"
         self.valid_tgt_path = path / "valid.tgt"
 
@@ -267,6 +269,23 @@ class RunDirectory:
         write(aside)
         _replace(aside, self.links_path)
 
+    # Text of the training pairs
+
+    def text_sha256(self) -> str:
+        """The hash of the training text that is kept for drawing pieces."""
+        return _sha256(self.text_path)
+
+    def check_text(self) -> None:
+        """Raise InputError if the training text is not the one that training began with."""
+        if (
+            not self.text_path.is_file()
+            or self.text_sha256() != self.read_json(self.data_path)["text_sha256"]
+        ):
+            raise InputError(
+                f"{self.text_path} is missing or damaged (not as {self.data_path.name} says), but pieces are "
+                "drawn from it; restore it, or train again"
+            )
+
     # Checkpoints to resume from
 
     def save_checkpoint(self, write: Callable[[Path], None]) -> None:
@@ -311,6 +330,42 @@ class RunDirectory:
         except (FileNotFoundError, ValueError):
             return []
         return known if isinstance(known, list) else []
+
+    # Weights to average
+
+    def save_snapshot(self, step: int, weights: "Mapping[str, torch.Tensor]") -> None:
+        """Keep the weights of a step."""
+        from safetensors.torch import save_file
+
+        self.snapshots_path.mkdir(exist_ok=True)
+        path = self._snapshot_path(step)
+        aside = path.with_suffix(".new")
+        save_file({name: tensor.detach().contiguous() for name, tensor in weights.items()}, str(aside))
+        _replace(aside, path)
+
+    def load_snapshot(self, step: int) -> "dict[str, torch.Tensor]":
+        """Return the weights of a step; InputError if they are missing or damaged."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        path = self._snapshot_path(step)
+        try:
+            return load_file(str(path))
+        except (OSError, SafetensorError) as error:
+            raise InputError(
+                f"{path} is missing or damaged ({error}), but its weights are averaged: restore it, or train "
+                "again"
+            ) from None
+
+    def remove_snapshots(self, but: Sequence[int]) -> None:
+        """Remove the weights of all other steps."""
+        kept = [self._snapshot_path(step) for step in but]
+        for path in self.snapshots_path.iterdir():
+            if path not in kept:
+                path.unlink()
+
+    def _snapshot_path(self, step: int) -> Path:
+        return self.snapshots_path / f"step{step}.safetensors"
 
     # Logs and results
 

@@ -42,8 +42,8 @@ def watch(meter: Meter) -> None:
     """Have seq2see's own training report to the meter."""
     read_batch, take_step = IdPairs.batch, TrainingModule.training_step
 
-    def batch(self: IdPairs, rows: Indices) -> Batch:
-        read = read_batch(self, rows)  # one batch a step, whole, however many processes share it
+    def batch(self: IdPairs, rows: Indices, seed: int = 0) -> Batch:
+        read = read_batch(self, rows, seed)  # one batch a step, whole, however many processes share it
         meter.count(int(read.src_mask.sum() + read.tgt_mask.sum()) - 2 * len(read.src), len(read.src))
         return read
 

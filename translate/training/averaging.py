@@ -1,12 +1,14 @@
-"""The moving average of the weights, which is what is validated and kept."""
+"""The average of the weights, which is what is validated and kept."""
 
 from itertools import chain
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 from torch import Tensor, nn
+
+from translate.run_directory import RunDirectory
 
 
 class ExponentialMovingAverage(WeightAveraging):
@@ -46,6 +48,50 @@ class ExponentialMovingAverage(WeightAveraging):
         share = 1 - min(self.decay, (1 + n) / (10 + n)) if n else 1.0
         torch._foreach_lerp_(_values(average.module), _values(pl_module), share)
         average.n_averaged += 1
+
+
+class CheckpointAverage(Callback):
+    """The mean of the weights at the last validations, this one included (Vaswani et al. 2017).
+
+    They lie in the run directory, and are read one after the other. Two more than are needed stay there: the
+    run may go on from the checkpoint before the last one, killed in a validation that no checkpoint knows.
+
+    Args:
+        count: of the validations.
+    """
+
+    def __init__(self, run: RunDirectory, count: int) -> None:
+        self.run, self.count = run, count
+        self.steps: list[int] = []  # of the weights that are in the run directory
+        self._trained: list[Tensor] = []
+
+    @torch.no_grad()
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the weights, and put the mean into the model."""
+        parameters = dict(pl_module.named_parameters())
+        self.steps = [*self.steps, trainer.global_step][-self.count - 2 :]
+        self.run.save_snapshot(trainer.global_step, parameters)
+        self.run.remove_snapshots(but=self.steps)
+        self._trained = [parameter.clone() for parameter in parameters.values()]
+        for number, step in enumerate(self.steps[-self.count :], start=1):
+            snapshot = self.run.load_snapshot(step)
+            for name, mean in parameters.items():
+                mean.lerp_(snapshot[name].to(mean.device), 1 / number)  # the first one whole
+
+    @torch.no_grad()
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put the weights back that are trained."""
+        for parameter, trained in zip(pl_module.parameters(), self._trained, strict=True):
+            parameter.copy_(trained)
+        self._trained = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which weights the next mean is of."""
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.steps = state_dict["steps"]
 
 
 def _values(module: nn.Module) -> list[Tensor]:

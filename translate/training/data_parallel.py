@@ -33,17 +33,10 @@ class DataParallel(Callback):
     ) -> None:
         """Set the workers going."""
         assert isinstance(module, TrainingModule)
-        settings = module.config
         parts = list(enumerate(deal(batch, module.processes)))
         self.workers.start(
             [
-                Task(
-                    part,
-                    share / settings.accumulate,
-                    settings.label_smoothing,
-                    module.seed_of(number),
-                    module.guide,
-                )
+                Task(part, share / module.config.accumulate, module.objective, module.seed_of(number))
                 for number, (part, share) in parts[1:]  # the first is ours
             ]
         )

@@ -10,7 +10,7 @@ from translate.batches import Batch, deal
 from translate.config import TrainingConfig
 from translate.model import Seq2Seq
 from translate.training.clock import Clock
-from translate.training.loss import Guide, batch_loss
+from translate.training.loss import Guide, Objective, batch_loss
 from translate.training.recorded import GradientStep
 from translate.training.resident import Rows
 from translate.training.schedule import learning_rate_factor
@@ -38,7 +38,7 @@ class TrainingModule(pl.LightningModule):
         self.processes = processes
         self.config = config
         self.clock = clock
-        self.guide = guide
+        self.objective = Objective(config.label_smoothing, guide, config.r_drop, config.word_dropout)
 
     def on_train_start(self) -> None:
         """Let the learning rate follow the schedule from the first step on: a resumed run may end later."""
@@ -64,12 +64,12 @@ class TrainingModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """This process's part of one batch."""
         part, share = deal(batch, self.processes)[0]
-        loss, nll = batch_loss(self.model, part, self.config.label_smoothing, self.guide)
+        loss, nll = batch_loss(self.model, part, self.objective)
         return {"loss": loss * share, "nll": nll.detach() * share}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Negative log-likelihood of the batch's target tokens, and how many there are."""
-        _, nll = batch_loss(self.model, batch, 0.0)
+        _, nll = batch_loss(self.model, batch, Objective())
         count = batch.tgt_mask.sum()
         return {"nll": nll * count, "tokens": count}
 

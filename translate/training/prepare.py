@@ -7,12 +7,12 @@ import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice, tee
+from itertools import compress, islice, tee
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from translate.alignment import Link
-from translate.batches import IdPairs, write_links
+from translate.batches import IdPairs, write_links, write_text
 from translate.config import Config, TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.platforms import give_back_freed_memory
@@ -40,7 +40,7 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
         with TemporaryDirectory(dir=run.path) as aside:
             text = read_text(config.data, config.training.seed, Path(aside, "train"))
             tokenizers = _make_tokenizers(config.tokenizer, text.train)
-            used = _write_ids(run, text.train, tokenizers, config.data.max_length)
+            fits = _write_ids(run, text.train, tokenizers, config.data.max_length)
             if config.training.alignment == "guided" and config.training.alignment_links != "self":
                 links = _word_links(config, text.train)
                 pieces = piece_links(text.train, links, tokenizers, config.data.max_length)
@@ -64,11 +64,14 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
             about = {
                 "from": config.data.corpus or f"{config.data.src} and {config.data.tgt}",
                 "train_pairs": len(text.train),
-                "train_pairs_used": used,
+                "train_pairs_used": sum(fits),
                 "train_sha256": _hash(text.train),
                 "valid_pairs": len(text.valid),
                 "valid_sha256": _hash(text.valid),
             }
+            if config.tokenizer.sampling_alpha:
+                write_text(run.text_path, compress(text.train, fits))
+                about["text_sha256"] = run.text_sha256()
             run.save_json(run.data_path, about)
 
     run = RunDirectory.create(out, prepare)
@@ -113,19 +116,19 @@ def _load_tokenizers(path: Path, joint: bool) -> Tokenizers:
     return Tokenizers(tokenizer, tokenizer)
 
 
-def _write_ids(run: RunDirectory, pairs: StoredPairs, tokenizers: Tokenizers, max_length: int) -> int:
-    """Write the ids of the pairs that are not too long; return how many these are."""
-    used = 0
+def _write_ids(run: RunDirectory, pairs: StoredPairs, tokenizers: Tokenizers, max_length: int) -> bytearray:
+    """Write the ids of the pairs that are not too long; return 1 for each of these, and 0 for the others."""
+    fits = bytearray()
 
     def kept() -> Iterator[IdPair]:
-        nonlocal used
         for src, tgt in _encode(pairs, tokenizers):
-            if len(src) <= max_length and len(tgt) <= max_length:
-                used += 1
+            fits.append(len(src) <= max_length and len(tgt) <= max_length)
+            if fits[-1]:
                 yield src, tgt
 
     src_rows, tgt_rows = tee(kept())  # they are read side by side
     IdPairs.write(run.ids_path, (src for src, _ in src_rows), (tgt for _, tgt in tgt_rows))
+    used = sum(fits)
     if not used:
         raise InputError(
             f"all {len(pairs)} training pairs have more than data.max_length = {max_length} pieces"
@@ -135,7 +138,7 @@ def _write_ids(run: RunDirectory, pairs: StoredPairs, tokenizers: Tokenizers, ma
             "left out %d of %d training pairs with more than data.max_length = %d pieces",
             len(pairs) - used, len(pairs), max_length,
         )  # fmt: skip
-    return used
+    return fits
 
 
 def _encode(pairs: Iterable[Pair], tokenizers: Tokenizers) -> Iterator[IdPair]:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from translate.model import Seq2Seq
-from translate.training.loss import padded_batch_loss
+from translate.training.loss import Objective, padded_batch_loss
 from translate.training.resident import ResidentPairs, Rows
 
 # Takes work on tensors that stay where they are; returns what does it again, on what is in them then.
@@ -42,12 +42,12 @@ class GradientStep:
         self,
         model: Seq2Seq,
         pairs: ResidentPairs,
-        label_smoothing: float,
+        objective: Objective,
         share: float,
         record: Record | None,
     ) -> None:
         self.model, self.pairs = model, pairs
-        self.label_smoothing, self.share = label_smoothing, share
+        self.objective, self.share = objective, share
         self.record = record
         self._gradients: list[Tensor] = []
         self._met: set[tuple[int, ...]] = set()
@@ -95,7 +95,7 @@ class GradientStep:
 
     def _run(self, pairs: Int[Tensor, " B"], src_width: int, tgt_width: int) -> Float[Tensor, "2"]:
         batch = self.pairs.gather(pairs, src_width, tgt_width)
-        loss, nll = padded_batch_loss(self.model, batch, self.label_smoothing)
+        loss, nll = padded_batch_loss(self.model, batch, self.objective)
         # Each backward computation has the precision of its forward one, not autocast's.
         with torch.autocast(pairs.device.type, enabled=False):
             torch.autograd.backward(loss * self.share)

@@ -84,8 +84,8 @@ class ResidentPairs:
         """Number of pairs."""
         return len(self._lengths)
 
-    def batch(self, rows: Indices) -> Rows:
-        """Describe a batch; a copy of these numbers to a GPU need not be waited for."""
+    def batch(self, rows: Indices, seed: int = 0) -> Rows:
+        """Describe a batch; a copy of these numbers to a GPU need not be waited for. Nothing is drawn."""
         count, src_width, tgt_width = self._shape(rows)
         pairs = torch.full((count,), -1)
         pairs[: len(rows)] = torch.from_numpy(rows)

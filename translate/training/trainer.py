@@ -16,7 +16,7 @@ from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from translate.batches import Batch, BatchLoader, IdPairs, collate
+from translate.batches import Batch, BatchLoader, IdPairs, Pairs, collate
 from translate.config import Config, TrainingConfig, guided_head
 from translate.errors import InputError
 from translate.grouping import group_by_tokens
@@ -31,7 +31,7 @@ from translate.platforms import (
 )
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizers
-from translate.training.averaging import ExponentialMovingAverage
+from translate.training.averaging import CheckpointAverage, ExponentialMovingAverage
 from translate.training.card import model_card
 from translate.training.checkpoints import Checkpoints
 from translate.training.clock import Clock
@@ -44,6 +44,7 @@ from translate.training.prepare import prepare_run
 from translate.training.progress import Progress
 from translate.training.recorded import CudaGraphs, GradientStep
 from translate.training.resident import ResidentPairs
+from translate.training.sampling import SampledPairs
 from translate.training.validation import Validation
 from translate.training.workers import Workers
 
@@ -106,12 +107,15 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
     threads = set_threads(settings.threads)
     processes = _processes(config, plan)
     pairs, resident = IdPairs(run.ids_path, both=config.data.directions == "both"), None
+    batched: Pairs = pairs
     if plan.resident:
-        resident = ResidentPairs(pairs, config.data.batch_tokens, torch.device(plan.device))
+        batched = resident = ResidentPairs(pairs, config.data.batch_tokens, torch.device(plan.device))
+    if config.tokenizer.sampling_alpha:
+        batched = _sampled(run, pairs, tokenizers)
     head = guided_head(config)
     if head is not None and settings.alignment_links != "self":
         pairs.use_links(run.links_path, head.shift)
-    loader = BatchLoader(resident or pairs, config.data.batch_tokens, settings.seed)
+    loader = BatchLoader(batched, config.data.batch_tokens, settings.seed)
     clock = Clock()
     validation = Validation(run, config, tokenizers, loader, clock)
     log.info(
@@ -129,15 +133,19 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
             workers = Workers(model, processes - 1, share, plan.precision == "bf16")
             stack.callback(workers.stop)
             parallel = [DataParallel(workers, share)]
-        average = ExponentialMovingAverage(settings.ema_decay, torch.device(plan.device))
-        averages = [average] if settings.average == "ema" else []
+        average: ExponentialMovingAverage | None = None
+        averages: list[pl.Callback] = []
+        if settings.average == "ema":
+            averages = [average := ExponentialMovingAverage(settings.ema_decay, torch.device(plan.device))]
+        elif settings.average == "checkpoints":
+            averages = [CheckpointAverage(run, settings.average_checkpoints)]
         guides: list[pl.Callback] = []
         guide = None
         if head is not None:
             guide = Guide(head.layer, head.head, settings.alignment_weight)
             if settings.alignment_links == "self":
                 layers = config.model.decoder.layers if head.shift else 1
-                guides = [SelfAlignment(run, settings, pairs, head, clock, layers, validation, *averages)]
+                guides = [SelfAlignment(run, settings, pairs, head, clock, layers, validation, average)]
         callbacks = [
             *parallel,
             validation,  # in an order that each of them relies on
@@ -150,9 +158,7 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
         module = TrainingModule(model, settings, clock, processes, guide)
         if resident is not None:
             record = stack.enter_context(CudaGraphs()) if plan.graphs else None
-            gradients = GradientStep(
-                model, resident, settings.label_smoothing, 1 / settings.accumulate, record
-            )
+            gradients = GradientStep(model, resident, module.objective, 1 / settings.accumulate, record)
             module = ResidentTrainingModule(model, settings, clock, gradients)
         try:
             trainer.fit(
@@ -227,6 +233,12 @@ def _trainer(
     )
 
 
+def _sampled(run: RunDirectory, pairs: IdPairs, tokenizers: Tokenizers) -> SampledPairs:
+    run.check_text()
+    alpha, max_length = run.config.tokenizer.sampling_alpha, run.config.data.max_length
+    return SampledPairs(pairs, run.text_path, tokenizers, alpha, max_length)
+
+
 def _processes(config: Config, plan: Plan) -> int:
     settings = config.training
     if plan.device == "cpu" and settings.processes:
@@ -236,7 +248,8 @@ def _processes(config: Config, plan: Plan) -> int:
 
 def _plan(config: Config) -> Plan:
     plan = choose_plan(config.training.device, config.training.precision, gather_facts())
-    if config.training.alignment == "guided":  # links come with the batches that the host makes
+    # Links come with the batches that the host makes, and drawn pieces with text.
+    if config.training.alignment == "guided" or config.tokenizer.sampling_alpha:
         return plan._replace(resident=False, graphs=False)
     return plan._replace(graphs=plan.graphs and config.training.cuda_graphs)
 

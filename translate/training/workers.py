@@ -20,7 +20,7 @@ from translate.batches import Batch
 from translate.errors import InputError
 from translate.model import Seq2Seq
 from translate.platforms import keep_freed_memory
-from translate.training.loss import Guide, batch_loss
+from translate.training.loss import Objective, batch_loss
 
 READY = b"ready"
 ALIGNMENT = 16  # floats: a cache line
@@ -31,9 +31,8 @@ class Task(NamedTuple):
 
     part: Batch
     share: float
-    label_smoothing: float
+    objective: Objective
     seed: int
-    guide: Guide | None = None
 
 
 class Workers:
@@ -169,6 +168,6 @@ def _work(
         for gradient in gradients:
             gradient.zero_()
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            loss, nll = batch_loss(model, task.part, task.label_smoothing, task.guide)
+            loss, nll = batch_loss(model, task.part, task.objective)
         torch.autograd.backward(loss * task.share)
         connection.send_bytes(pickle.dumps(float(nll) * task.share))
