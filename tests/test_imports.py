@@ -26,6 +26,7 @@ ORDER = [
     ["export"],
     ["translator"],
     ["alignment", "bulk", "evaluation"],
+    ["teaching"],
     ["training"],
     ["commands"],
     ["cli"],

@@ -37,6 +37,7 @@ VERBS = (
     "evaluate",
     "align",
     "export",
+    "teach",
     "demo",
 )  # in the order of work
 

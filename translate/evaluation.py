@@ -96,6 +96,11 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], tgt_lang: str | N
     return float(result.score)
 
 
+def sentence_chrf(hypothesis: str, reference: str) -> float:
+    """Return chrF (Popović 2015) of one sentence, for choosing among translations of it."""
+    return float(CHRF().sentence_score(hypothesis, [reference]).score)
+
+
 def tokenize_lowercase(sentences: Sequence[str], lang: str) -> list[str]:
     """Prepare text as the literature on Multi30k (Elliott et al. 2016) does before it counts BLEU.
 
