@@ -312,7 +312,8 @@ class BatchLoader:
         self.consumed = 0
         self.draw = draw
         self._planned: tuple[int, list[Indices]] | None = None
-        if len(self) == 0:
+        self._length = len(self.plan(0)) // world_size
+        if self._length == 0:
             raise InputError(
                 f"{len(pairs)} training pairs make {len(self.plan(0))} batches of {batch_tokens} tokens, "
                 f"fewer than the {world_size} processes: lower data.batch_tokens"
@@ -331,6 +332,7 @@ class BatchLoader:
                 drawn = plan_batches(lengths[0][rows], lengths[1][rows], self.batch_tokens, random)
                 batches = [rows[numbers] for numbers in drawn]
             self._planned = epoch, batches
+            self._length = len(batches) // self.world_size
         return self._planned[1]
 
     def padding(self) -> float:
@@ -338,12 +340,12 @@ class BatchLoader:
         return self.pairs.padding(self.plan(0))
 
     def __len__(self) -> int:
-        """Batches of this epoch: as many as in all, where only equal lengths change places."""
-        return len(self.plan(self.epoch)) // self.world_size
+        """Batches of the epoch planned last: as many as in all, where only equal lengths change places."""
+        return self._length
 
     def __iter__(self) -> Iterator[Any]:
         """Go on where the last epoch or the loaded state ended."""
-        mine = self.plan(self.epoch)[self.rank :: self.world_size][: len(self)]
+        mine = self.plan(self.epoch)[self.rank :: self.world_size][: self._length]
         for number in range(self.consumed, len(mine)):
             # Counted before the batch is handed out: whoever saves the state then has had it.
             self.consumed = number + 1
@@ -357,5 +359,7 @@ class BatchLoader:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Stand where the state was taken; another device's batches may have been more."""
-        self.epoch, self.consumed = state["epoch"], state["consumed"]
-        self.consumed = min(self.consumed, len(self) - 1)
+        self.epoch = state["epoch"]
+        if self.draw is not None:
+            self.plan(self.epoch)  # only then is it known how many batches it has
+        self.consumed = min(state["consumed"], self._length - 1)
