@@ -72,7 +72,7 @@ def test_a_later_group_may_be_merged_in(config_file):
         ("1: 2", "unknown key 1"),
         ("model:", "model: expected a group of settings, got None"),
         ("model: {attention: dot}", "model.attention: expected a group of settings, got 'dot'"),
-        ("- 1", "expected groups of settings (data, tokenizer, model, training, search), got [1]"),
+        ("- 1", "expected groups of settings (data, tokenizer, model, training, search, initial), got [1]"),
         ("training: {seed: x}", "training.seed: expected int, got x"),
         ("training: {seed: true}", "training.seed: expected int, got True"),
         ("training: {seed: null}", "training.seed is null: it needs a value"),

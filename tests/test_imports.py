@@ -27,7 +27,7 @@ ORDER = [
     ["export"],
     ["translator"],
     ["alignment", "bulk", "evaluation"],
-    ["comparison"],
+    ["comparison", "teaching"],
     ["comparison_page"],
     ["training", "tuning"],
     ["commands"],

@@ -1,6 +1,6 @@
 """From rows of ids to padded batches: token-bounded, sorted by length, resumable, the same on every run."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -257,7 +257,8 @@ class IdPairs:
         slots = sum(
             len(rows) * int(self.src_lengths[rows].max() + self.tgt_lengths[rows].max()) for rows in batches
         )
-        return 1 - float(self.src_lengths.sum() + self.tgt_lengths.sum()) / slots
+        used = sum(int((self.src_lengths[rows] + self.tgt_lengths[rows]).sum()) for rows in batches)
+        return 1 - used / slots
 
     def flat(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The ids of all sources, row after row and without special ones, and those of all targets."""
@@ -315,17 +316,26 @@ def write_text(path: Path, pairs: Iterable[tuple[str, str]]) -> None:
 class BatchLoader:
     """The batches of one epoch after another; knows where it stands, so that training resumes exactly.
 
-    The plan of an epoch is a function of (seed, epoch), and what is drawn for a batch one of (seed, epoch,
-    number of the batch). With several processes each takes every
+    The plan of an epoch is a function of (seed, epoch), as are its rows where not all are in each; what is
+    drawn for a batch is one of (seed, epoch, number of the batch). With several processes each takes every
     `world_size`-th batch, all of them equally many (the last few batches may be left to the next epoch's
     other order).
+
+    Args:
+        draw: chooses the rows of an epoch; without it, an epoch has all.
 
     Raises:
         InputError: there are fewer batches than processes.
     """
 
     def __init__(
-        self, pairs: Pairs, batch_tokens: int, seed: int, rank: int = 0, world_size: int = 1
+        self,
+        pairs: Pairs,
+        batch_tokens: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        draw: Callable[[np.random.Generator], Indices] | None = None,
     ) -> None:
         self.pairs = pairs
         self.batch_tokens = batch_tokens
@@ -334,6 +344,7 @@ class BatchLoader:
         self.world_size = world_size
         self.epoch = 0
         self.consumed = 0
+        self.draw = draw
         self._planned: tuple[int, list[Indices]] | None = None
         self._length = len(self.plan(0)) // world_size
         if self._length == 0:
@@ -348,7 +359,14 @@ class BatchLoader:
             self._planned = None  # its memory is needed for the next one
             random = np.random.default_rng((self.seed, epoch))
             lengths = self.pairs.src_lengths, self.pairs.tgt_lengths
-            self._planned = epoch, plan_batches(*lengths, self.batch_tokens, random)
+            if self.draw is None:
+                batches = plan_batches(*lengths, self.batch_tokens, random)
+            else:
+                rows = self.draw(random)
+                drawn = plan_batches(lengths[0][rows], lengths[1][rows], self.batch_tokens, random)
+                batches = [rows[numbers] for numbers in drawn]
+            self._planned = epoch, batches
+            self._length = len(batches) // self.world_size
         return self._planned[1]
 
     def padding(self) -> float:
@@ -356,7 +374,7 @@ class BatchLoader:
         return self.pairs.padding(self.plan(0))
 
     def __len__(self) -> int:
-        """Batches an epoch: the same in all, since only equal lengths change places."""
+        """Batches of the epoch planned last: as many as in all, where only equal lengths change places."""
         return self._length
 
     def __iter__(self) -> Iterator[Any]:
@@ -379,4 +397,7 @@ class BatchLoader:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Stand where the state was taken; another device's batches may have been more."""
-        self.epoch, self.consumed = state["epoch"], min(state["consumed"], self._length - 1)
+        self.epoch = state["epoch"]
+        if self.draw is not None:
+            self.plan(self.epoch)  # only then is it known how many batches it has
+        self.consumed = min(state["consumed"], self._length - 1)

@@ -29,6 +29,17 @@ class DataConfig:
     """Validation text; without it, `valid_size` pairs are held out from the training text."""
     valid_tgt: str | None = None
     """Its translations, line by line."""
+    monolingual: str | None = None
+    """Further text in the language to translate into, one sentence a line: the run `reverse` translates it
+    back, and the pairs that this makes are trained on too (back-translation, Sennrich et al. 2016)."""
+    reverse: str | None = None
+    """The run that translates `monolingual` back: of the other direction, or of both. Without it, the run
+    that is fine-tuned, if that is one of both."""
+    monolingual_share: float = 0.5
+    """At most this share of the pairs of an epoch is back-translated; where there are more, they are drawn
+    anew for each epoch."""
+    monolingual_tag: str = ""
+    """Begins each back-translated source, so that the model can tell, such as <BT> (Caswell et al. 2019)."""
     directions: Literal["forward", "both"] = "forward"
     """both: one model learns to translate from src to tgt and back, each pair once an epoch in either
     direction; its vocabulary is joint."""
@@ -44,6 +55,39 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _at_least(self, "data", valid_size=1, max_length=1, batch_tokens=1)
+        if not 0 < self.monolingual_share < 1:
+            raise UsageError(
+                f"data.monolingual_share is {self.monolingual_share}: it must be above 0 and below 1"
+            )
+        if self.reverse is not None and self.monolingual is None:
+            raise UsageError("data.reverse is the run that translates data.monolingual back: give that too")
+
+
+@dataclass(frozen=True)
+class InitialConfig:
+    """What training begins with, when it does not begin from nothing."""
+
+    run: str | None = None
+    """Fine-tune this run: its weights, tokenizer and model, on the text that is given now. Settings of data,
+    model and search are that run's, unless given; optimiser and schedule begin anew."""
+    mix: float = 0.0
+    """Share of that run's own training pairs among those of an epoch, drawn anew for each, so that less is
+    forgotten (mixed fine-tuning, Chu et al. 2017)."""
+    corpus: str | None = None
+    """That run's training text, if it is no longer where the run's config says: a corpus folder."""
+    src: str | None = None
+    """The same as a file, in the language to translate from."""
+    tgt: str | None = None
+    """Its translations, line by line."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.mix < 1:
+            raise UsageError(f"initial.mix is {self.mix}: it must be at least 0 and below 1")
+        text = self.corpus or self.src or self.tgt
+        if self.run is None and (self.mix or text):
+            raise UsageError("initial.mix, corpus, src and tgt are for fine-tuning: give --init-from RUN")
+        if self.mix == 0 and text:
+            raise UsageError("initial.corpus, src and tgt name what is mixed in: give --mix, such as 0.5")
 
 
 @dataclass(frozen=True)
@@ -298,6 +342,8 @@ class Config:
     """The recipe."""
     search: SearchConfig = field(default_factory=SearchConfig)
     """The search used by `translate` and `evaluate` unless told otherwise."""
+    initial: InitialConfig = field(default_factory=InitialConfig)
+    """The run that is fine-tuned, if one is."""
 
     def __post_init__(self) -> None:
         _check_guide(self)
@@ -334,6 +380,13 @@ ALIASES = {
     "tgt": "data.tgt",
     "valid_src": "data.valid_src",
     "valid_tgt": "data.valid_tgt",
+    "monolingual": "data.monolingual",
+    "reverse": "data.reverse",
+    "init_from": "initial.run",
+    "mix": "initial.mix",
+    "mix_corpus": "initial.corpus",
+    "mix_src": "initial.src",
+    "mix_tgt": "initial.tgt",
     "batch_tokens": "data.batch_tokens",
     "vocab_size": "tokenizer.vocab_size",
     "tokenizer_path": "tokenizer.path",

@@ -13,7 +13,7 @@ import re
 import typing
 from argparse import ArgumentError
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,11 @@ def read_config(namespace: jsonargparse.Namespace) -> Config:
 def setting_names() -> Iterator[str]:
     """Yield every setting's whole name, such as model.attention.score."""
     return (name for name, _, _ in _settings(Config))
+
+
+def setting_values(config: Config) -> dict[str, Any]:
+    """Every setting's value by its whole name."""
+    return {name: reduce(getattr, name.split("."), config) for name in setting_names()}
 
 
 def _settings(cls: type, prefix: str = "") -> Iterator[tuple[str, type, str]]:

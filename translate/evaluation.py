@@ -134,6 +134,11 @@ def word_splitter(lang: str | None = None) -> Callable[[str], list[str]]:
     return lambda sentence: str(tokenizer(sentence.rstrip())).split()
 
 
+def sentence_chrf(hypothesis: str, reference: str) -> float:
+    """Return chrF (Popović 2015) of one sentence, for choosing among translations of it."""
+    return float(CHRF().sentence_score(hypothesis, [reference]).score)
+
+
 def tokenize_lowercase(sentences: Sequence[str], lang: str) -> list[str]:
     """Prepare text as the literature on Multi30k (Elliott et al. 2016) does before it counts BLEU.
 

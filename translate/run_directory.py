@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -44,6 +44,7 @@ class RunDirectory:
         self.path = path
         self.config_path = path / "config.yaml"
         self.weights_path = path / "model.safetensors"
+        self.initial_path = path / "initial.safetensors"
         self.alignment_path = path / "alignment.json"
         self.backwards_alignment_path = path / "alignment_backwards.json"
         self.export_path = path / "ctranslate2"
@@ -62,6 +63,10 @@ class RunDirectory:
         self.snapshots_path = path / "snapshots"
         self.valid_src_path = path / "valid.src"
         self.valid_tgt_path = path / "valid.tgt"
+        self.back_translated_src_path = path / "back_translated.src"
+        self.back_translated_tgt_path = path / "back_translated.tgt"
+        self.old_valid_src_path = path / "old_valid.src"
+        self.old_valid_tgt_path = path / "old_valid.tgt"
 
     @classmethod
     def create(cls, path: str | Path, prepare: Callable[["RunDirectory"], None]) -> "RunDirectory":
@@ -161,28 +166,44 @@ class RunDirectory:
         Raises:
             InputError: no weights yet, damaged weights, weights of another model or tokenizer.
         """
-        from safetensors import SafetensorError, safe_open
-        from safetensors.torch import load_model
-
         self._need_weights()
         tokenizers = self.tokenizers()
         model = self.build_model(tokenizers)
+        self._load(self.weights_path, model, tokenizers)
+        return model.to(device).eval()
+
+    def save_initial(self, other: "RunDirectory") -> None:
+        """Keep another run's weights to begin with; its tokenizers are here already."""
+        shutil.copyfile(other.weights_path, self.initial_path)
+        _sync(self.initial_path)
+
+    def load_initial(self, model: "Seq2Seq", tokenizers: "Tokenizers") -> None:
+        """Give a model the weights that training begins with.
+
+        Raises:
+            InputError: they are damaged, or of another model or tokenizer.
+        """
+        self._load(self.initial_path, model, tokenizers)
+
+    def _load(self, path: Path, model: "Seq2Seq", tokenizers: "Tokenizers") -> None:
+        from safetensors import SafetensorError, safe_open
+        from safetensors.torch import load_model
+
         try:
-            with safe_open(str(self.weights_path), framework="pt") as file:
+            with safe_open(str(path), framework="pt") as file:
                 metadata = file.metadata() or {}
             if metadata.get("tokenizers") != _fingerprint(tokenizers):
                 raise InputError(
-                    f"{self.weights_path} was trained with another tokenizer than the one in {self.path}: "
+                    f"{path} was trained with another tokenizer than the one in {self.path}: "
                     "the two belong together; restore both from the same run"
                 )
-            load_model(model, str(self.weights_path))
+            load_model(model, str(path))
         except (SafetensorError, OSError) as error:
-            raise InputError(f"{self.weights_path} is damaged ({error}): restore it or train again") from None
+            raise InputError(f"{path} is damaged ({error}): restore it or train again") from None
         except RuntimeError:
             raise InputError(
-                f"{self.weights_path} does not fit the model in {self.config_path}: the two belong together"
+                f"{path} does not fit the model in {self.config_path}: the two belong together"
             ) from None
-        return model.to(device).eval()
 
     def weights_written(self) -> int:
         """When the weights were written, in nanoseconds; InputError if there are none yet."""
@@ -397,11 +418,27 @@ class RunDirectory:
         _write(self.valid_src_path, "".join(f"{src}\n" for src, _ in pairs).encode())
         _write(self.valid_tgt_path, "".join(f"{tgt}\n" for _, tgt in pairs).encode())
 
+    def save_back_translated(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Keep the pairs that were made of monolingual text, to look at: training has their ids."""
+        src, tgt = zip(*pairs, strict=True)
+        _write(self.back_translated_src_path, "".join(f"{line}\n" for line in src).encode())
+        _write(self.back_translated_tgt_path, "".join(f"{line}\n" for line in tgt).encode())
+
+    def save_old_valid(self, other: "RunDirectory") -> None:
+        """Keep another run's validation text, if it has some, to see what is forgotten of it."""
+        if other.valid_src_path.is_file() and other.valid_tgt_path.is_file():
+            shutil.copyfile(other.valid_src_path, self.old_valid_src_path)
+            shutil.copyfile(other.valid_tgt_path, self.old_valid_tgt_path)
+
+    def read_old_valid(self) -> tuple[list[str], list[str]] | None:
+        """What `save_old_valid` kept, source and target."""
+        if not self.old_valid_src_path.is_file():
+            return None
+        return _read_lines(self.old_valid_src_path), _read_lines(self.old_valid_tgt_path)
+
     def read_valid(self) -> tuple[list[str], list[str]]:
         """The validation text, source and target."""
-        # As bytes: reading text would take a carriage return inside a line for a line break.
-        src, tgt = (path.read_bytes().decode() for path in (self.valid_src_path, self.valid_tgt_path))
-        return src.split("\n")[:-1], tgt.split("\n")[:-1]
+        return _read_lines(self.valid_src_path), _read_lines(self.valid_tgt_path)
 
     def check_resumable(self) -> None:
         """Raise InputError when something is missing that training needs besides a checkpoint."""
@@ -431,6 +468,11 @@ def _fingerprint(tokenizers: "Tokenizers") -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_lines(path: Path) -> list[str]:
+    # As bytes: reading text would take a carriage return inside a line for a line break.
+    return path.read_bytes().decode().split("\n")[:-1]
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -24,6 +24,11 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Namespace) -> None:
     """Train, or go on training."""
+    if options.resume is None and options.initial.run is not None:
+        from translate.training.initial import fine_tuning_settings
+
+        for name, value in fine_tuning_settings(options.initial.run, options.given).items():
+            options[name] = value
     config = read_config(options)
     if options.resume is None:
         if options.out is None:

@@ -7,9 +7,10 @@ import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import compress, islice, tee
+from itertools import chain, compress, islice, tee
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from translate.alignment import Link
 from translate.batches import IdPairs, write_links, write_text
@@ -17,8 +18,12 @@ from translate.config import Config, TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.platforms import give_back_freed_memory
 from translate.run_directory import RunDirectory
+from translate.teaching import kept_beside
 from translate.tokenizer import Tokenizer, Tokenizers, train_tokenizers
+from translate.training.back_translation import back_translate
 from translate.training.guide import piece_links
+from translate.training.initial import open_initial, read_old_text
+from translate.training.mixture import Part, each_epoch
 from translate.training.text import Pair, StoredPairs, read_links, read_text
 
 log = logging.getLogger(__name__)
@@ -39,11 +44,19 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
     def prepare(run: RunDirectory) -> None:
         with TemporaryDirectory(dir=run.path) as aside:
             text = read_text(config.data, config.training.seed, Path(aside, "train"))
-            tokenizers = _make_tokenizers(config.tokenizer, text.train)
-            fits = _write_ids(run, text.train, tokenizers, config.data.max_length)
+            origin = config.data.corpus or f"{config.data.src} and {config.data.tgt}"
+            parts = [Part("training", origin, text.train)]
+            if config.data.monolingual is not None:
+                parts.append(back_translate(config, text, Path(aside, "back"), translations))
+                run.save_back_translated(parts[-1].pairs)
+            if old is not None and config.initial.mix:
+                parts.append(read_old_text(config, old, text.valid, Path(aside, "old")))
+            tokenizers = _make_tokenizers(config.tokenizer, text.train) if old is None else old.tokenizers()
+            fits = _write_ids(run, parts, tokenizers, config.data.max_length)
+            used = [sum(of_part) for of_part in fits]
             if config.training.alignment == "guided" and config.training.alignment_links != "self":
-                links = _word_links(config, text.train)
-                pieces = piece_links(text.train, links, tokenizers, config.data.max_length)
+                links = _word_links(config, parts)
+                pieces = piece_links(_all_pairs(parts), links, tokenizers, config.data.max_length)
                 run.save_links(lambda path: write_links(path, pieces))
             joint = tokenizers.src is tokenizers.tgt  # given tokenizers may be other than the setting says
             if config.data.directions == "both" and not joint:
@@ -51,42 +64,76 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
                     "data.directions both needs one vocabulary for both languages, but there is one for "
                     "each: set tokenizer.joint true, or tokenizer.path to one tokenizer.model"
                 )
+            tgt_lang = config.data.tgt_lang or text.tgt_lang
+            if old is not None:
+                tgt_lang = tgt_lang or old.config.data.tgt_lang
             run.save_config(
                 replace(
                     config,
-                    data=replace(config.data, tgt_lang=config.data.tgt_lang or text.tgt_lang),
+                    data=replace(config.data, tgt_lang=tgt_lang),
                     tokenizer=replace(config.tokenizer, joint=joint),
                 )
             )
             run.save_tokenizers(tokenizers)
             run.save_valid(text.valid)
+            if old is not None:
+                run.save_initial(old)
+                run.save_old_valid(old)
             # What the model card says of the data; the hashes tell whether two runs had the same.
-            about = {
-                "from": config.data.corpus or f"{config.data.src} and {config.data.tgt}",
+            about: dict[str, Any] = {
+                "from": origin,
                 "train_pairs": len(text.train),
-                "train_pairs_used": sum(fits),
+                "train_pairs_used": used[0],
                 "train_sha256": _hash(text.train),
                 "valid_pairs": len(text.valid),
                 "valid_sha256": _hash(text.valid),
             }
+            if len(parts) > 1:
+                about["parts"] = _describe(parts, used)
+            if old is not None:
+                about["initial"] = {"run": str(old.path), "weights_sha256": old.weights_sha256()}
             if config.tokenizer.sampling_alpha:
-                write_text(run.text_path, compress(text.train, fits))
+                write_text(run.text_path, compress(_all_pairs(parts), chain.from_iterable(fits)))
                 about["text_sha256"] = run.text_sha256()
             run.save_json(run.data_path, about)
 
+    old = open_initial(config)
+    translations = kept_beside(out)
     run = RunDirectory.create(out, prepare)
+    translations.unlink(missing_ok=True)
     give_back_freed_memory()  # a tokenizer's training needs much
     return run
 
 
-def _word_links(config: Config, pairs: StoredPairs) -> Iterable[Sequence[Link]]:
+def _describe(parts: Sequence[Part], used: Sequence[int]) -> list[dict[str, Any]]:
+    """What data.json says of each part, in the order of the ids."""
+    described = []
+    for part, count, drawn in zip(parts, used, each_epoch(parts, used), strict=True):
+        log.info("%d of %d %s pairs in each epoch, from %s", drawn, count, part.what, part.origin)
+        about = {"what": part.what, "from": part.origin, "pairs": len(part.pairs)}
+        described.append(about | {"pairs_used": count, "each_epoch": drawn, "sha256": _hash(part.pairs)})
+    return described
+
+
+def _all_pairs(parts: Sequence[Part]) -> Iterator[Pair]:
+    return chain.from_iterable(part.pairs for part in parts)
+
+
+def _word_links(config: Config, parts: Sequence[Part]) -> Iterable[Sequence[Link]]:
     """Read the links of the training pairs, or let fast_align make them, which has all pairs in memory."""
-    if config.training.alignment_links != "fast_align":
-        return read_links(config.data, pairs, Path(config.training.alignment_links))
+    path = config.training.alignment_links
+    if path != "fast_align":
+        if len(parts) > 1:
+            raise UsageError(
+                f"training.alignment_links {path} has no links for {parts[1].what} pairs: choose self or "
+                "fast_align"
+            )
+        return read_links(config.data, parts[0].pairs, Path(path))
     from translate.alignment.statistical import align_statistically
 
+    pairs = [(src.split(), tgt.split()) for src, tgt in _all_pairs(parts)]
     log.info("aligning %d training pairs with fast_align", len(pairs))
-    return align_statistically([(src.split(), tgt.split()) for src, tgt in pairs])
+    return align_statistically(pairs)
 
 
 def _make_tokenizers(config: TokenizerConfig, pairs: StoredPairs) -> Tokenizers:
@@ -116,28 +163,32 @@ def _load_tokenizers(path: Path, joint: bool) -> Tokenizers:
     return Tokenizers(tokenizer, tokenizer)
 
 
-def _write_ids(run: RunDirectory, pairs: StoredPairs, tokenizers: Tokenizers, max_length: int) -> bytearray:
-    """Write the ids of the pairs that are not too long; return 1 for each of these, and 0 for the others."""
-    fits = bytearray()
+def _write_ids(
+    run: RunDirectory, parts: Sequence[Part], tokenizers: Tokenizers, max_length: int
+) -> list[bytearray]:
+    """Write the ids of the pairs that are not too long; return for each part 1 for each of these, else 0."""
+    fits = [bytearray() for _ in parts]
 
     def kept() -> Iterator[IdPair]:
-        for src, tgt in _encode(pairs, tokenizers):
-            fits.append(len(src) <= max_length and len(tgt) <= max_length)
-            if fits[-1]:
-                yield src, tgt
+        for number, part in enumerate(parts):
+            for src, tgt in _encode(part.pairs, tokenizers):
+                fits[number].append(len(src) <= max_length and len(tgt) <= max_length)
+                if fits[number][-1]:
+                    yield src, tgt
 
     src_rows, tgt_rows = tee(kept())  # they are read side by side
     IdPairs.write(run.ids_path, (src for src, _ in src_rows), (tgt for _, tgt in tgt_rows))
-    used = sum(fits)
-    if not used:
-        raise InputError(
-            f"all {len(pairs)} training pairs have more than data.max_length = {max_length} pieces"
-        )
-    if used < len(pairs):
-        log.warning(
-            "left out %d of %d training pairs with more than data.max_length = %d pieces",
-            len(pairs) - used, len(pairs), max_length,
-        )  # fmt: skip
+    for part, of_part in zip(parts, fits, strict=True):
+        total, count = len(of_part), sum(of_part)
+        if not count:
+            raise InputError(
+                f"all {total} {part.what} pairs have more than data.max_length = {max_length} pieces"
+            )
+        if count < total:
+            log.warning(
+                "left out %d of %d %s pairs with more than data.max_length = %d pieces",
+                total - count, total, part.what, max_length,
+            )  # fmt: skip
     return fits
 
 

@@ -96,7 +96,8 @@ class ResidentPairs:
     def padding(self, batches: Sequence[Indices]) -> float:
         """Share of the batches' slots that are padding."""
         shapes = map(self._shape, batches)
-        return 1 - float(self._lengths.sum()) / sum(count * (src + tgt) for count, src, tgt in shapes)
+        used = sum(int(self._lengths[rows].sum()) for rows in batches)
+        return 1 - used / sum(count * (src + tgt) for count, src, tgt in shapes)
 
     def gather(self, pairs: Int[Tensor, " B"], src_width: int, tgt_width: int) -> Batch:
         """Return the batch itself, on the device; of a row that completes the shape no target is real."""

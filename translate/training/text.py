@@ -75,10 +75,10 @@ def read_text(data: DataConfig, seed: int, path: Path) -> Text:
         InputError: the text is missing or bad.
         UsageError: no text was named, or more than one.
     """
-    train_paths, valid_paths, tgt_lang = _find(data)
-    train = StoredPairs.write(path, _without_blank(stream_parallel(*train_paths), "training"))
+    train_paths, valid_paths, tgt_lang = find_text(data)
+    train = StoredPairs.write(path, stream_text(train_paths, "training"))
     if valid_paths is not None:
-        return Text(train, list(_without_blank(stream_parallel(*valid_paths), "validation")), tgt_lang)
+        return Text(train, list(stream_text(valid_paths, "validation")), tgt_lang)
     # By groups of sources that differ in digits or punctuation only, so that none is in both parts.
     held_out = choose_held_out(train, {"valid": data.valid_size}, seed)
     numbers = (number for number, (src, _) in enumerate(train) if source_group(src) in held_out.groups)
@@ -94,7 +94,7 @@ def read_links(data: DataConfig, train: StoredPairs, path: Path) -> Iterator[lis
     Raises:
         InputError: a line has no links of words of its pair, or lines are missing; as reading text does.
     """
-    paths, _, _ = _find(data)
+    paths = find_text(data).train
     lines, number = stream_lines(path), 0
     for place, (src, tgt) in enumerate(stream_parallel(*paths), start=1):
         line = next(lines, None)
@@ -123,8 +123,21 @@ def _parse_links(line: str, src_words: int, tgt_words: int, where: str) -> list[
     return links
 
 
-def _find(data: DataConfig) -> tuple[Paths, Paths | None, str | None]:
-    """Where the training and the validation text are, and the language that the corpus translates into."""
+class Found(NamedTuple):
+    """Where text is."""
+
+    train: Paths
+    valid: Paths | None
+    tgt_lang: str | None  # that the corpus translates into
+
+
+def find_text(data: DataConfig) -> Found:
+    """Find the files that the settings name.
+
+    Raises:
+        InputError: the corpus folder is missing or bad, or has no training part.
+        UsageError: no text was named, or more than one.
+    """
     if data.corpus and (data.src or data.tgt):
         raise UsageError("got both --corpus and --src/--tgt: name one place to take the training text from")
     if bool(data.valid_src) != bool(data.valid_tgt):
@@ -134,15 +147,23 @@ def _find(data: DataConfig) -> tuple[Paths, Paths | None, str | None]:
         files = find_files(data.corpus)
         if "train" not in files.splits:
             raise InputError(f"{data.corpus} has no training part, only {', '.join(files.splits)}")
-        return files.splits["train"], valid or files.splits.get("valid"), files.tgt_lang
+        return Found(files.splits["train"], valid or files.splits.get("valid"), files.tgt_lang)
     if not (data.src and data.tgt):
         raise UsageError("no training text: give --corpus FOLDER, or --src FILE and --tgt FILE")
-    return (data.src, data.tgt), valid, None
+    return Found((data.src, data.tgt), valid, None)
 
 
-def _without_blank(pairs: Iterable[Pair], which: str) -> Iterator[Pair]:
+def stream_text(paths: Paths, which: str) -> Iterator[Pair]:
+    """Yield the pairs with text on both sides.
+
+    Args:
+        which: what messages call them, before the word pairs.
+
+    Raises:
+        InputError: the files are missing or bad, or no pair has text on both sides.
+    """
     total = kept = 0
-    for src, tgt in pairs:
+    for src, tgt in stream_parallel(*paths):
         total += 1
         if src.strip() and tgt.strip():
             kept += 1

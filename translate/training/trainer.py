@@ -37,8 +37,10 @@ from translate.training.checkpoints import Checkpoints
 from translate.training.clock import Clock
 from translate.training.data_parallel import DataParallel
 from translate.training.guide import SelfAlignment
+from translate.training.initial import FirstValidation
 from translate.training.interruption import Interrupted, Signals
 from translate.training.loss import Guide
+from translate.training.mixture import mixture
 from translate.training.module import ResidentTrainingModule, TrainingModule, count_parameters
 from translate.training.prepare import prepare_run
 from translate.training.progress import Progress
@@ -94,6 +96,8 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
     tokenizers = run.tokenizers()
     torch.manual_seed(settings.seed)
     model = run.build_model(tokenizers)
+    if checkpoint is None and config.initial.run is not None:
+        run.load_initial(model, tokenizers)
     ended = _why_ended(step, state, settings)
     if ended is not None:
         log.info("%s: nothing to do", ended)
@@ -103,7 +107,7 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
     if checkpoint is not None:
         log.info("going on from step %d of %d", step, settings.max_steps)
     run.save_config(config)
-    run.truncate_metrics(step)
+    run.truncate_metrics(-1 if checkpoint is None else step)
     threads = set_threads(settings.threads)
     processes = _processes(config, plan)
     pairs, resident = IdPairs(run.ids_path, both=config.data.directions == "both"), None
@@ -115,9 +119,12 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
     head = guided_head(config)
     if head is not None and settings.alignment_links != "self":
         pairs.use_links(run.links_path, head.shift)
-    loader = BatchLoader(batched, config.data.batch_tokens, settings.seed)
+    draw = mixture(run.read_json(run.data_path), both=config.data.directions == "both")
+    loader = BatchLoader(batched, config.data.batch_tokens, settings.seed, draw=draw)
     clock = Clock()
     validation = Validation(run, config, tokenizers, loader, clock)
+    valid_batches = _valid_batches(validation, tokenizers, config)
+    first = [FirstValidation(validation, valid_batches)] if config.initial.run is not None else []
     log.info(
         "%s parameters, %d pairs in %d batches an epoch, %.1f%% of their slots padding; %d process%s, %s: %s",
         f"{count_parameters(model):,}", len(loader.pairs), len(loader), 100 * loader.padding(),
@@ -152,6 +159,7 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
             *averages,
             Progress(settings, validation),
             *guides,
+            *first,
             Checkpoints(run, settings, clock, signals),
         ]
         trainer = _trainer(run, config, plan, callbacks, step)
@@ -164,7 +172,7 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
             trainer.fit(
                 module,
                 _Endless(loader),
-                _valid_batches(validation, tokenizers, config),
+                valid_batches,
                 ckpt_path=checkpoint,
                 weights_only=True,
             )
@@ -296,6 +304,7 @@ def _finish(run: RunDirectory, plan: Plan, state: Mapping[str, Any], parameters:
         "minutes": round(state["seconds"] / 60, 2),
         "best_bleu": round(state["best_bleu"], 2),
         "best_step": state["best_step"],
+        **_forgotten(run, state["best_step"]),
         "device": plan.device,
         "precision": plan.precision,
         "processes": processes,
@@ -308,6 +317,20 @@ def _finish(run: RunDirectory, plan: Plan, state: Mapping[str, Any], parameters:
         "done: %d steps in %.1f min, best validation BLEU %.2f at step %d; %s",
         step, summary["minutes"], state["best_bleu"], state["best_step"], run.path,
     )  # fmt: skip
+
+
+def _forgotten(run: RunDirectory, best_step: int) -> dict[str, float]:
+    """BLEU before fine-tuning, and on the old run's validation text before and with the best weights."""
+    rows = {int(row["step"]): row for row in run.read_metrics()}
+    if 0 not in rows:
+        return {}
+    facts = {"initial_bleu": float(rows[0]["valid_bleu"])}
+    if "old_bleu" in rows[0]:
+        facts |= {
+            "old_bleu_before": float(rows[0]["old_bleu"]),
+            "old_bleu": float(rows[best_step]["old_bleu"]),
+        }
+    return facts
 
 
 def _ignore_known_warnings() -> None:

@@ -1,6 +1,7 @@
 """What a validation is: translating, scoring, keeping the best weights, stopping early."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +38,7 @@ class Validation(Callback):
     ) -> None:
         self.run, self.config, self.tokenizers = run, config, tokenizers
         self.src, self.tgt = run.read_valid()
+        self.old = run.read_old_valid()  # of the run that is fine-tuned
         self.search = replace(config.search, beam_size=config.training.valid_beam_size, n_best=1, mbr=0)
         self.loader = loader
         self.clock = clock
@@ -66,26 +68,29 @@ class Validation(Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Translate, score, log, and keep the weights if they are the best so far."""
         assert isinstance(module, TrainingModule)
-        translations = translate_texts(
-            TorchEngine(module.model),
-            self.tokenizers,
-            self.src,
-            self.search,
-            max_src_length=self.config.data.max_length,
-            on_long="truncate",
-        )
-        hypotheses = [translation.text for translation in translations]
-        score = self.last_bleu = bleu(hypotheses, self.tgt, self.config.data.tgt_lang)
+        score = self.last_bleu = self._bleu(module, self.src, self.tgt)
+        old_score = None if self.old is None else self._bleu(module, *self.old)
         nll = sum(float(part["nll"]) for part in self._nll) / sum(int(part["tokens"]) for part in self._nll)
         if score > self.best_bleu:
             self.best_bleu, self.best_step, self.not_better = score, trainer.global_step, 0
             self.run.save_weights(module.model, self.tokenizers)
         else:
             self.not_better += 1
-        self._report(trainer, nll, score)
+        self._report(trainer, nll, score, old_score)
         if self.may_stop and 0 < self.config.training.patience <= self.not_better:
             log.info("BLEU has not risen for %d validations: training stops early", self.not_better)
             trainer.should_stop = True
+
+    def _bleu(self, module: TrainingModule, src: Sequence[str], tgt: Sequence[str]) -> float:
+        translations = translate_texts(
+            TorchEngine(module.model),
+            self.tokenizers,
+            src,
+            self.search,
+            max_src_length=self.config.data.max_length,
+            on_long="truncate",
+        )
+        return bleu([found.text for found in translations], tgt, self.config.data.tgt_lang)
 
     def forget_best(self) -> None:
         """Let the best weights until now not compete with what comes."""
@@ -109,7 +114,7 @@ class Validation(Callback):
         self.not_better = state_dict["not_better"]
         self.clock.restart(state_dict["seconds"])
 
-    def _report(self, trainer: pl.Trainer, nll: float, score: float) -> None:
+    def _report(self, trainer: pl.Trainer, nll: float, score: float, old_score: float | None) -> None:
         """To metrics.csv, TensorBoard and the log."""
         step = trainer.global_step
         row = {
@@ -121,12 +126,17 @@ class Validation(Callback):
             "valid_bleu": f"{score:.2f}",
             "best_bleu": f"{self.best_bleu:.2f}",
         }
+        scores = {"valid/nll": nll, "valid/bleu": score}
+        if old_score is not None:
+            row["old_bleu"] = f"{old_score:.2f}"
+            scores["valid/old_bleu"] = old_score
         self.run.append_metrics(row)
         for logger in trainer.loggers:
-            logger.log_metrics({"valid/nll": nll, "valid/bleu": score}, step=step)
+            logger.log_metrics(scores, step=step)
         search = "greedy" if self.search.beam_size == 1 else f"beam {self.search.beam_size}"
         log.info(
-            "step %d, epoch %s, %s min: validation BLEU %.2f (%s), -log p %.3f a token%s",
+            "step %d, epoch %s, %s min: validation BLEU %.2f (%s), -log p %.3f a token%s%s",
             step, row["epoch"], row["minutes"], score, search, nll,
             ", best so far" if self.best_step == step else "",
+            "" if old_score is None else f"; BLEU on the old validation text {old_score:.2f}",
         )  # fmt: skip
