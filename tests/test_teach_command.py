@@ -1,9 +1,10 @@
 """`seq2see teach`: whose translations a new corpus has, and what it leaves as it was."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
-from tiny import tiny_run
+from tiny import decided, tiny_run
 
 from translate import cli
 from translate.corpora import Corpus, load_corpus, read_settings, to_dataset, write_corpus
@@ -54,9 +55,21 @@ def test_the_teachers_translations_replace_the_targets(run, corpus, tmp_path, ca
     assert (new.name, new.links, new.licence) == ("pairs, taught", {"test": ["0-0 1-1"]}, "CC0")
     settings = read_settings(tmp_path / "new")
     assert (settings["run"], settings["beam_size"]) == (str(run), 3)
-    assert settings["weights_sha256"] == RunDirectory.open(run).weights_sha256()
+    assert settings["weights_sha256"] == [RunDirectory.open(run).weights_sha256()]
     assert capsys.readouterr().out.startswith(f"made {tmp_path / 'new'}\ncorpus    pairs, taught, de to en\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "new", "run"]
+
+
+def test_several_runs_teach_together(run, corpus, tmp_path):
+    other = RunDirectory.open(shutil.copytree(run, tmp_path / "other"))
+    other.save_weights(decided(other.load_model()), other.tokenizers())
+    assert seq2see(run, corpus, tmp_path / "new", "--ensemble", other.path) == 0
+    found = Translator(run, ensemble=[other.path]).translate([src for src, _ in TRAIN])
+    assert [tgt for _, tgt in pairs(tmp_path / "new")] == [one.text for one in found]
+    assert [one.text for one in found] != translations(run, [src for src, _ in TRAIN])
+    settings = read_settings(tmp_path / "new")
+    assert settings["ensemble"] == [str(other.path)]
+    assert settings["weights_sha256"][1] == other.weights_sha256()
 
 
 def test_targets_may_be_kept_and_count_more(run, corpus, tmp_path):

@@ -17,7 +17,6 @@ from tqdm import tqdm
 from translate.bulk import Chunk, Manner, Text, translate_text
 from translate.config import SearchConfig
 from translate.corpora.split import source_group
-from translate.engine import describe
 from translate.errors import InputError, UsageError
 from translate.evaluation import sentence_chrf
 from translate.run_directory import RunDirectory
@@ -53,13 +52,16 @@ class Lesson:
     references: Sequence[str] | None = None
 
 
-def open_teacher(run: str, text_lang: str | None, device: Device, *, reverse: bool) -> Translator:
-    """Open a run that is to translate a text.
+def open_teacher(
+    run: str, text_lang: str | None, device: Device, *, reverse: bool, ensemble: Sequence[str] = ()
+) -> Translator:
+    """Open a run, or several that translate together, for a text.
 
     Args:
         run: trained in the one direction that is wanted, or in both.
         text_lang: of the text to translate, if it is known.
         reverse: whether a run of both directions, whose languages nobody knows, is to go backwards.
+        ensemble: further runs, of the same direction and with the same tokenizers.
 
     Raises:
         InputError: there is no such run, or none with good weights.
@@ -76,7 +78,9 @@ def open_teacher(run: str, text_lang: str | None, device: Device, *, reverse: bo
         )
     else:
         backwards = False
-    return Translator(run, device.device, device.engine, device.threads, backwards=backwards)
+    return Translator(
+        run, device.device, device.engine, device.threads, backwards=backwards, ensemble=ensemble
+    )
 
 
 def kept_beside(out: str | Path) -> Path:
@@ -99,7 +103,7 @@ def teach(
     key = _key(translator, lesson, search)
     done, size = _read_kept(path, key)
     if len(done) < len(lesson.texts):
-        log.info("translating %d texts with %s", len(lesson.texts) - len(done), describe(translator.engine))
+        log.info("translating %d texts with %s", len(lesson.texts) - len(done), translator.describe())
     if done:
         log.info("%d were translated before the interruption", len(done))
     rest = Lesson(
@@ -180,7 +184,7 @@ def _key(translator: Translator, lesson: Lesson, search: SearchConfig) -> str:
     """What the translations depend on, on one line."""
     texts = hashlib.sha256("\n".join([*lesson.texts, "", *(lesson.references or ())]).encode()).hexdigest()
     about: dict[str, Any] = {
-        "weights": translator.directory.weights_sha256(),
+        "weights": [member.weights_sha256() for member in translator.members],
         "backwards": translator.backwards,
         "search": asdict(search),
         "texts": texts,

@@ -8,6 +8,8 @@ is the one of its N best that is most like the target in the corpus.
 --monolingual FILE: RUN, which goes the other way or both, translates further text of the target language back
 (back-translation, Sennrich et al. 2016). Either makes pairs that are added to those of the corpus.
 
+With --ensemble, several runs translate together.
+
 Validation and test parts stay as they are, and sentences of theirs are left out of monolingual text. What was
 translated before an interruption is not translated again when the same command is given again.
 """
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from jsonargparse import ArgumentParser, Namespace
 
+from translate.commands.evaluate import add_ensemble
 from translate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,6 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--tag", type=str, default="", help="Begin each back-translated source with this, such as <BT>."
     )
+    add_ensemble(parser)
     parser.add_argument("--beam_size", type=int, help="Of the teacher. Default: as in its config.")
     parser.add_argument("--device", type=Literal["auto", "cpu", "cuda", "mps"], default="auto", help="Where.")
     parser.add_argument(
@@ -82,6 +86,7 @@ def run(options: Namespace) -> None:
         corpus.tgt_lang if back else corpus.src_lang,
         Device(options.device, options.engine, options.threads, options.processes),
         reverse=back,
+        ensemble=options.ensemble,
     )
     translations = kept_beside(options.out)
     translations.parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +143,9 @@ def _taught(options: Namespace, corpus: "Corpus", translator: "Translator", tran
         texts = list(corpus.splits["train"]["src"])
         references = list(corpus.splits["train"]["tgt"]) if options.best_of > 1 else None
     beam_size = max(options.beam_size or translator.config.search.beam_size, options.best_of)
-    search = replace(translator.config.search, beam_size=beam_size, n_best=options.best_of)
+    search = translator.config.search
+    mbr = 0 if options.best_of > 1 else search.mbr  # the target chooses, not the other translations
+    search = replace(search, beam_size=beam_size, n_best=options.best_of, mbr=mbr)
     made = teach(translator, Lesson(texts, references), search, translations, options.processes)
     pairs = [(text, own) for text, own in zip(texts, made, strict=True) if own.strip()]
     blank = len(texts) - len(pairs)
@@ -153,5 +160,6 @@ def _settings(options: Namespace, translator: "Translator") -> dict[str, Any]:
     return {
         "source": "teach",
         **{name: getattr(options, name) for name in (*names, "beam_size")},
-        "weights_sha256": translator.directory.weights_sha256(),
+        "ensemble": options.ensemble,
+        "weights_sha256": [member.weights_sha256() for member in translator.members],
     }
