@@ -1,10 +1,9 @@
 """`seq2see teach`: whose translations a new corpus has, and what it leaves as it was."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
-from tiny import decided, tiny_run
+from tiny import tiny_run
 
 from translate import cli
 from translate.corpora import Corpus, load_corpus, read_settings, to_dataset, write_corpus
@@ -61,8 +60,7 @@ def test_the_teachers_translations_replace_the_targets(run, corpus, tmp_path, ca
 
 
 def test_several_runs_teach_together(run, corpus, tmp_path):
-    other = RunDirectory.open(shutil.copytree(run, tmp_path / "other"))
-    other.save_weights(decided(other.load_model()), other.tokenizers())
+    other = RunDirectory.open(tiny_run(tmp_path / "other", seed=1))
     assert seq2see(run, corpus, tmp_path / "new", "--ensemble", other.path) == 0
     found = Translator(run, ensemble=[other.path]).translate([src for src, _ in TRAIN])
     assert [tgt for _, tgt in pairs(tmp_path / "new")] == [one.text for one in found]
