@@ -62,7 +62,9 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
             run.save_valid(text.valid)
             # What the model card says of the data; the hashes tell whether two runs had the same.
             about = {
-                "from": config.data.corpus or f"{config.data.src} and {config.data.tgt}",
+                "from": ", ".join(config.data.pairs)
+                or config.data.corpus
+                or f"{config.data.src} and {config.data.tgt}",
                 "train_pairs": len(text.train),
                 "train_pairs_used": used,
                 "train_sha256": _hash(text.train),

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from translate.alignment import Link
 from translate.config import DataConfig
 from translate.corpora import find_files
+from translate.corpora.formats import Wanted
+from translate.corpora.pairs import Sources, stream_pairs
 from translate.corpora.split import choose_held_out, source_group
 from translate.errors import InputError, UsageError
 from translate.text_files import stream_lines, stream_parallel
@@ -75,10 +77,10 @@ def read_text(data: DataConfig, seed: int, path: Path) -> Text:
         InputError: the text is missing or bad.
         UsageError: no text was named, or more than one.
     """
-    train_paths, valid_paths, tgt_lang = _find(data)
-    train = StoredPairs.write(path, _without_blank(stream_parallel(*train_paths), "training"))
-    if valid_paths is not None:
-        return Text(train, list(_without_blank(stream_parallel(*valid_paths), "validation")), tgt_lang)
+    train_pairs, valid_pairs, tgt_lang = _open(data, seed)
+    train = StoredPairs.write(path, _without_blank(train_pairs, "training"))
+    if valid_pairs is not None:
+        return Text(train, list(_without_blank(valid_pairs, "validation")), tgt_lang)
     # By groups of sources that differ in digits or punctuation only, so that none is in both parts.
     held_out = choose_held_out(train, {"valid": data.valid_size}, seed)
     numbers = (number for number, (src, _) in enumerate(train) if source_group(src) in held_out.groups)
@@ -93,7 +95,13 @@ def read_links(data: DataConfig, train: StoredPairs, path: Path) -> Iterator[lis
 
     Raises:
         InputError: a line has no links of words of its pair, or lines are missing; as reading text does.
+        UsageError: the training text is no lines, but records.
     """
+    if data.pairs:
+        raise UsageError(
+            f"{path} has links for lines of text, but data.pairs has records: make a corpus of them first, "
+            "by `seq2see corpus files`"
+        )
     paths, _, _ = _find(data)
     lines, number = stream_lines(path), 0
     for place, (src, tgt) in enumerate(stream_parallel(*paths), start=1):
@@ -123,12 +131,38 @@ def _parse_links(line: str, src_words: int, tgt_words: int, where: str) -> list[
     return links
 
 
+def _open(data: DataConfig, seed: int) -> tuple[Iterable[Pair], Iterable[Pair] | None, str | None]:
+    """The training and the validation pairs, still to be read, and the language translated into."""
+    wanted = Wanted(data.src_lang, data.tgt_lang, data.src_column, data.tgt_column, data.markup)
+    sources = Sources(data.pairs, wanted, data.format, data.weights, data.strict)
+    valid = None
+    if bool(data.valid_src) != bool(data.valid_tgt):
+        raise UsageError("validation text needs both --valid-src and --valid-tgt")
+    if data.valid_pairs:
+        if data.valid_src or data.valid_tgt:
+            raise UsageError("got both --valid-pairs and --valid-src/--valid-tgt: name one place")
+        valid = stream_pairs(sources._replace(paths=data.valid_pairs, weights=()))
+    if data.weights and not data.pairs:
+        raise UsageError("data.weights are of data.pairs: give --pairs")
+    if data.pairs:
+        if data.corpus or data.src or data.tgt:
+            raise UsageError(
+                "got both --pairs and --corpus or --src/--tgt: --pairs takes corpus folders, too, and two "
+                "files named by text.{lang}"
+            )
+        if valid is None and data.valid_src and data.valid_tgt:
+            valid = stream_parallel(data.valid_src, data.valid_tgt)
+        return stream_pairs(sources, seed), valid, data.tgt_lang
+    train_paths, valid_paths, tgt_lang = _find(data)
+    if valid is None and valid_paths is not None:
+        valid = stream_parallel(*valid_paths)
+    return stream_parallel(*train_paths), valid, tgt_lang
+
+
 def _find(data: DataConfig) -> tuple[Paths, Paths | None, str | None]:
     """Where the training and the validation text are, and the language that the corpus translates into."""
     if data.corpus and (data.src or data.tgt):
         raise UsageError("got both --corpus and --src/--tgt: name one place to take the training text from")
-    if bool(data.valid_src) != bool(data.valid_tgt):
-        raise UsageError("validation text needs both --valid-src and --valid-tgt")
     valid = (data.valid_src, data.valid_tgt) if data.valid_src and data.valid_tgt else None
     if data.corpus:
         files = find_files(data.corpus)
@@ -136,7 +170,7 @@ def _find(data: DataConfig) -> tuple[Paths, Paths | None, str | None]:
             raise InputError(f"{data.corpus} has no training part, only {', '.join(files.splits)}")
         return files.splits["train"], valid or files.splits.get("valid"), files.tgt_lang
     if not (data.src and data.tgt):
-        raise UsageError("no training text: give --corpus FOLDER, or --src FILE and --tgt FILE")
+        raise UsageError("no training text: give --corpus FOLDER, --src FILE and --tgt FILE, or --pairs FILE")
     return (data.src, data.tgt), valid, None
 
 
