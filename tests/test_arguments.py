@@ -209,3 +209,12 @@ def test_arguments_default_to_the_processs_own(monkeypatch):
     options = make_parser().parse_args()
     assert isinstance(options, Namespace)
     assert options.text == ["text"]
+
+
+def test_a_list_takes_as_many_values_as_follow():
+    config = read("--pairs", "a.tsv", "[b].csv", "--weights", "1", "0.5", "--strict", "--src-lang", "de")
+    assert config.data.pairs == ("a.tsv", "[b].csv")
+    assert config.data.weights == (1.0, 0.5)
+    assert config.data.strict is True
+    assert read("--pairs", "1").data.pairs == ("1",)
+    assert read("--strict", "false").data.strict is False

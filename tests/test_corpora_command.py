@@ -191,7 +191,7 @@ def test_synthetic_comes_with_gold_alignments_and_the_report_of_its_grammar(fold
         ),
         (
             ["home-assistant", "--src_column", "p"],
-            "^--src-column is not used by home-assistant, only by hub$",
+            "^--src-column is not used by home-assistant, only by hub, files$",
         ),
         (["home-assistant", "--tgt_lang", "en"], "^--src-lang and --tgt-lang are both en: they must differ$"),
         (
@@ -232,3 +232,66 @@ def test_a_damaged_corpus_is_not_called_made(folder):
     Path("c/corpus.json").write_text("{")
     with pytest.raises(InputError, match=r"corpus\.json is damaged"):
         run("tatoeba", "--path", "pairs.tsv", "--out", "c")
+
+
+def test_files_of_pairs_become_a_corpus_folder(folder, capsys):
+    Path("more.csv").write_text(
+        "".join(f"de,{word}\n" if not n else f"{word},EN {n}\n" for n, word in enumerate(["en", *WORDS]))
+    )
+    Path("test.jsonl").write_text('{"en": "x", "de": "y"}\n{}\n')
+    arguments = [
+        "files",
+        "--pairs",
+        "pairs.tsv",
+        "more.csv",
+        "--weights",
+        "2",
+        "1",
+        "--src_lang",
+        "en",
+        "--tgt_lang",
+        "de",
+    ]
+    arguments += ["--test_pairs", "test.jsonl", "--out", "c"]
+    run(*arguments)
+    corpus = load_corpus("c")
+    assert corpus.splits["test"][:] == {"src": ["x"], "tgt": ["y"]}
+    assert (
+        len(corpus.splits["train"])
+        + len(corpus.splits["valid"])
+        + corpus.dropped["further translation of a held-out source"]
+        == 36
+    )
+    assert (
+        "left out: 1 (broken record)" not in capsys.readouterr().out
+    )  # test pairs are not among what train left out
+    run(*arguments)
+    assert "c is there already" in capsys.readouterr().out
+
+
+def test_pairs_with_a_broken_record_are_refused_if_strict(folder):
+    Path("pairs.tsv").write_text("a\n")
+    with pytest.raises(
+        InputError, match=r"^pairs\.tsv: line 1: needed are columns 1 and 2, but there are 1; without"
+    ):
+        run("files", "--pairs", "pairs.tsv", "--strict", "true", "--src_lang", "en", "--tgt_lang", "de")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--pairs", "pairs.tsv"], "^files needs --src-lang and --tgt-lang$"),
+        (
+            ["--pairs", "a.tsv", "--src", "b"],
+            "^--pairs and --src are both given: files hold pairs, or one text",
+        ),
+        (
+            ["--src", "a.en", "--tgt", "b.de", "--strict", "true"],
+            "^--strict is for --pairs, but there are none$",
+        ),
+        (["--test_pairs", "a.tsv", "--src_lang", "en", "--tgt_lang", "de"], "^files needs --pairs$"),
+    ],
+)
+def test_options_of_texts_and_of_pairs_do_not_mix(arguments, message, folder):
+    with pytest.raises(UsageError, match=message):
+        run("files", *arguments)

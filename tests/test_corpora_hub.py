@@ -5,8 +5,10 @@ from pathlib import Path
 import datasets
 import pytest
 
-from translate.corpora.hub import HubSource, load_splits, make_hub
-from translate.errors import InputError
+from translate.corpora.formats import Wanted
+from translate.corpora.hub import HubSource, load_splits, make_hub, stream_dataset
+from translate.corpora.pairs import Sources, stream_pairs
+from translate.errors import InputError, UsageError
 
 WORDS = ["red", "green", "blue", "black", "white", "grey", "pink", "brown", "gold", "beige", "lilac", "cyan"]
 FLAT = HubSource("someone/colours", "english", "german")
@@ -162,3 +164,43 @@ def test_a_folder_with_a_downloaded_dataset_is_read(tmp_path):
     assert sizes_of(corpus) == {"train": 12, "valid": 1, "test": 1}
     assert corpus.url == str(folder)
     assert Path(tmp_path, "data", "hub").is_dir()
+
+
+@pytest.fixture
+def local(tmp_path):
+    """A downloaded dataset in a folder, and what it is called as a source."""
+    folder = tmp_path / "colours"
+    folder.mkdir()
+    for name, words in (("train", WORDS), ("validation", ["x"])):
+        lines = [json.dumps({"translation": {"en": word, "de": word.upper()}}) for word in words]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines))
+    return str(folder)
+
+
+def test_a_dataset_is_a_source_of_pairs_that_is_streamed(local):
+    pairs = list(stream_pairs(Sources([f"hub:{local}"], Wanted("en", "de"))))
+    assert pairs == [(word, word.upper()) for word in WORDS]
+    valid = Sources([f"hub:{local}?split=validation"], Wanted(None, None, "translation.en", "translation.de"))
+    assert list(stream_pairs(valid)) == [("x", "X")]
+
+
+def test_a_streamed_dataset_becomes_a_corpus(local, tmp_path):
+    corpus = make_hub(HubSource(local, "en", "de", streaming=True), "en", "de", tmp_path / "data")
+    assert sizes_of(corpus) == {"train": 11, "valid": 1, "test": 1}
+
+
+@pytest.mark.parametrize("address", ["", "x?part=1", "?split=train"])
+def test_an_address_that_names_no_dataset_is_refused(address):
+    with pytest.raises(UsageError, match=r"^hub:.* is no dataset: needed is hub:NAME, or hub:NAME\?config="):
+        next(stream_dataset(address, Wanted("en", "de")))
+
+
+def test_a_split_that_is_not_there_is_named(local):
+    with pytest.raises(InputError, match=r"colours has no split dev, only train, validation$"):
+        next(stream_dataset(f"{local}?split=dev", Wanted("en", "de")))
+
+
+def test_a_stream_that_breaks_off_says_so(local):
+    Path(local, "train.jsonl").write_text('{"translation": {"en": "a", "de": "b"}}\n{"translation": ')
+    with pytest.raises(InputError, match=r"colours breaks off: "):
+        list(stream_dataset(local, Wanted("en", "de")))

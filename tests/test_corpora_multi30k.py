@@ -83,7 +83,7 @@ def test_a_missing_part_is_named(tmp_path):
 def test_without_a_folder_it_comes_from_the_hub(tmp_path, monkeypatch):
     asked = []
 
-    def load_dataset(name, config, cache_dir):
+    def load_dataset(name, config, cache_dir, streaming):
         asked.append((name, config, cache_dir))
         rows = {"en": ["a dog ", "a cat"], "de": ["ein Hund", ""]}
         return datasets.DatasetDict(

@@ -245,7 +245,8 @@ def test_options_of_translating_are_refused_where_nothing_is_translated(flag, va
 
 def test_hypotheses_without_references_are_refused():
     with pytest.raises(
-        UsageError, match=r"^--hypotheses needs references to be compared with: give --ref or --corpus"
+        UsageError,
+        match=r"^--hypotheses needs references to be compared with: give --ref, --pairs or --corpus",
     ):
         main("--hypotheses", "x")
 
@@ -365,3 +366,34 @@ def test_an_ensemble_is_scored_and_named(run_path, tmp_path, capsys, caplog):
 def test_an_ensemble_is_refused_where_nothing_is_translated():
     with pytest.raises(UsageError, match=r"^--ensemble is for translating, but --hypotheses is"):
         main("--hypotheses", "x", "--ref", "y", "--ensemble", "run")
+
+
+def test_references_may_be_in_a_file_of_pairs(files, capsys):
+    lines = [json.dumps({"translation": {"en": src, "de": tgt}}) for src, tgt in TEST]
+    (files / "test.jsonl").write_text("\n".join(lines))
+    pairs = ["--pairs", files / "test.jsonl", "--src-lang", "en", "--tgt-lang", "de"]
+    main(*pairs, "--hypotheses", files / "other.txt", "--json")
+    of_pairs = json.loads(capsys.readouterr().out)
+    main(
+        "--src", files / "test.en", "--ref", files / "test.de", "--hypotheses", files / "other.txt", "--json"
+    )
+    of_texts = json.loads(capsys.readouterr().out)
+    assert of_pairs == of_texts | {"test_set": str(files / "test.jsonl")}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--ref", "b", "--hypotheses", "c"],
+            "^--pairs has sources and references: leave --src and --ref out$",
+        ),
+        (
+            ["--corpus", "b", "--hypotheses", "c"],
+            "^--pairs and --corpus are both given: a test set is of files or",
+        ),
+    ],
+)
+def test_pairs_and_another_test_set_are_refused(options, message):
+    with pytest.raises(UsageError, match=message):
+        main("--pairs", "a.tsv", *options)

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "translate"
 # A module imports from lines above its own, and from its own folder; nothing else of ours.
 ORDER = [
     ["errors"],
+    ["compression"],
     ["bootstrap", "config", "grouping", "mbr", "platforms", "text_files"],
     ["engine"],
     ["attention", "config_files", "corpora", "dropout", "gru", "search", "tokenizer"],
@@ -37,12 +38,15 @@ LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 
 # Each outside library, and who may import it.
 DOORS = {
+    "babel": ["corpora"],
     "ctranslate2": ["export"],
     "datasets": ["batches", "corpora"],
     "entmax": ["attention"],
     "jsonargparse": ["arguments", "commands", "config_files"],
     "lightning": ["training"],
+    "lxml": ["corpora"],
     "matplotlib": ["alignment.heatmap"],
+    "pyarrow": ["compression", "corpora"],
     "sacrebleu": ["evaluation"],
     "sacremoses": ["evaluation"],
     "safetensors": ["run_directory"],

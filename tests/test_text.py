@@ -8,7 +8,7 @@ import pytest
 from tiny_training import corpus_folder, numbers, tiny_config, with_data, write_pairs
 
 from translate.errors import InputError, UsageError
-from translate.training.text import StoredPairs, read_text
+from translate.training.text import StoredPairs, read_links, read_text
 
 PAIRS = numbers(40)
 VALID = numbers(4, seed=1)
@@ -87,8 +87,8 @@ def test_nothing_but_blank_sides_is_an_error(name, config, tmp_path, read):
     ("settings", "message"),
     [
         ({"corpus": "x"}, "got both --corpus and --src/--tgt: name one place"),
-        ({"src": None}, "no training text: give --corpus FOLDER, or --src FILE and --tgt FILE"),
-        ({"tgt": None}, "no training text: give --corpus FOLDER, or --src FILE and --tgt FILE"),
+        ({"src": None}, "no training text: give --corpus FOLDER, --src FILE and --tgt FILE, or"),
+        ({"tgt": None}, "no training text: give --corpus FOLDER, --src FILE and --tgt FILE, or"),
         ({"valid_src": None}, "validation text needs both --valid-src and --valid-tgt"),
         ({"valid_tgt": None}, "validation text needs both --valid-src and --valid-tgt"),
     ],
@@ -131,3 +131,56 @@ def test_text_may_come_through_a_pipe(config, read):
         assert read(with_data(config, src=f"/dev/fd/{reader}").data) == (PAIRS, VALID)
     finally:
         os.close(reader)
+
+
+def tsv(folder, name, pairs):
+    path = folder / name
+    path.write_text("".join(f"{src}\t{tgt}\n" for src, tgt in pairs))
+    return str(path)
+
+
+def test_pairs_of_any_format_are_training_and_validation_text(config, tmp_path, read):
+    settings = {"src": None, "tgt": None, "valid_src": None, "valid_tgt": None, "strict": True}
+    settings |= {"pairs": (tsv(tmp_path, "a.tsv", PAIRS[:30]), tsv(tmp_path, "b.tsv", PAIRS[30:]))}
+    data = with_data(
+        config, valid_pairs=(tsv(tmp_path, "v.tsv", VALID),), weights=(1.0, 2.0), **settings
+    ).data
+    train, valid = read(data)
+    assert train == PAIRS[:30] + [pair for pair in PAIRS[30:] for _ in range(2)]
+    assert valid == VALID
+    held_out, kept = read(replace(data, valid_pairs=(), valid_size=3))[::-1]
+    assert len(held_out) == 3
+    assert not set(held_out) & set(kept)
+
+
+def test_validation_files_go_with_pairs(config, tmp_path, read):
+    assert read(with_data(config, src=None, tgt=None, pairs=(tsv(tmp_path, "a.tsv", PAIRS),)).data) == (
+        PAIRS,
+        VALID,
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pairs": ("a.tsv",)}, "got both --pairs and --corpus or --src/--tgt: --pairs takes corpus folders"),
+        ({"valid_pairs": ("a.tsv",)}, "got both --valid-pairs and --valid-src/--valid-tgt: name one place"),
+        ({"weights": (1.0,)}, "data.weights are of data.pairs: give --pairs"),
+    ],
+)
+def test_pairs_and_other_text_do_not_mix(settings, message, config, read):
+    with pytest.raises(UsageError, match=message):
+        read(with_data(config, **settings).data)
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_weight_is_above_zero(weight, config):
+    with pytest.raises(UsageError, match=r"^data\.weights has .*: a weight must be above 0, and finite$"):
+        with_data(config, weights=(weight,))
+
+
+def test_links_are_for_lines_of_text(config, tmp_path):
+    data = with_data(config, src=None, tgt=None, pairs=("a.tsv",)).data
+    stored = StoredPairs.write(tmp_path / "stored", PAIRS)
+    with pytest.raises(UsageError, match=r"has links for lines of text, but data\.pairs has records: make a"):
+        next(read_links(data, stored, tmp_path / "links"))

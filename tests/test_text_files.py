@@ -147,3 +147,16 @@ def test_empty_parallel_files_are_refused(tmp_path):
     (tmp_path / "b").touch()
     with pytest.raises(InputError, match=r"a and .*b are empty: at least one pair of lines is needed$"):
         read_parallel(tmp_path / "a", tmp_path / "b")
+
+
+def test_standard_input_cannot_be_both_texts():
+    with pytest.raises(
+        InputError, match=r"^standard input cannot be both texts: give one of them as a file$"
+    ):
+        read_parallel("-", "-")
+
+
+def test_one_text_may_be_standard_input(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("x\ny\n")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"1\n2\n")))
+    assert read_parallel("-", tmp_path / "a") == [("1", "x"), ("2", "y")]

@@ -106,7 +106,9 @@ def test_an_output_folder_that_is_a_file_is_refused(files, tmp_path):
     ],
 )
 def test_the_text_must_be_given_in_one_way(tmp_path, given, named):
-    with pytest.raises(UsageError, match=f"needed are --src and --tgt, or --corpus alone; got {named}$"):
+    with pytest.raises(
+        UsageError, match=f"needed are --src and --tgt, or --corpus alone, or --pairs alone; got {named}$"
+    ):
         run(*given.split(), "--out", tmp_path / "tok")
     assert not (tmp_path / "tok").exists()
 
@@ -122,3 +124,13 @@ def test_a_side_of_blank_lines_is_not_described(files, tmp_path, capsys):
     (tmp_path / "blank").write_text("\n" * len(SRC))
     run(*files[:2], "--tgt", tmp_path / "blank", "--out", tmp_path / "tok", "--vocab_size", 275)
     assert "tgt:" not in capsys.readouterr().out
+
+
+def test_pairs_of_any_format_are_text(files, tmp_path):
+    table = tmp_path / "train.csv"
+    table.write_text(
+        "".join(f'"{src}","{tgt}"\n' for src, tgt in zip(SRC, TGT, strict=True)), encoding="utf-8"
+    )
+    run(*files, "--out", tmp_path / "a", "--vocab_size", 285)
+    run("--pairs", table, "--out", tmp_path / "b", "--vocab_size", 285)
+    assert (tmp_path / "a/tokenizer.model").read_bytes() == (tmp_path / "b/tokenizer.model").read_bytes()

@@ -9,6 +9,7 @@ import copy
 import json
 import re
 import sys
+import typing
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -149,7 +150,7 @@ class Parser(jsonargparse.ArgumentParser):
             values = [value] if equals else []
             while waiting and len(values) < _most_values(action) and not _ends_values(waiting[0]):
                 values.append(waiting.popleft())
-            flags.append((flag, values))
+            flags.append((flag, _as_one(action, values)))
         return flags, texts
 
     def _find(self, name: str) -> tuple[argparse.Action, str]:
@@ -185,7 +186,7 @@ class _HelpFormatter(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionH
         return action.dest.upper()
 
     def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
-        kind: Any = getattr(action, "_typehint", action.type)
+        kind = _kind(action)
         return {int: "N", float: "X"}.get(kind) or action.dest.rpartition(".")[2].upper()
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
@@ -210,12 +211,29 @@ def _hyphens(flag: str) -> str:
 def _most_values(action: argparse.Action) -> int:
     """How many values may follow a flag."""
     match action.nargs:
+        case None if typing.get_origin(_kind(action)) is tuple:
+            return sys.maxsize
         case None | "?":
             return 1
         case int(number):
             return number
         case _:
             return sys.maxsize
+
+
+def _as_one(action: argparse.Action, values: list[str]) -> list[str]:
+    """Return a setting's values as the one value that it is read from: `--pairs a b` as `["a", "b"]`."""
+    kind = _kind(action)
+    if kind is bool and not values:
+        return ["true"]
+    if typing.get_origin(kind) is tuple and values and not (len(values) == 1 and values[0].startswith("[")):
+        texts = map(json.dumps, values) if str in typing.get_args(kind) else values
+        return [f"[{', '.join(texts)}]"]
+    return values
+
+
+def _kind(action: argparse.Action) -> Any:
+    return getattr(action, "_typehint", action.type)
 
 
 def _ends_values(argument: str) -> bool:

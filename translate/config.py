@@ -11,6 +11,10 @@ from translate.errors import UsageError
 
 Score = Literal["additive", "dot", "general", "scaled_dot", "symmetric"]
 Normalizer = Literal["softmax", "sparsemax", "entmax15"]
+PairFormat = Literal[
+    "tsv", "csv", "jsonl", "parquet", "tmx", "po", "mo", "xliff", "parallel", "corpus", "hub"
+]
+FileFormat = Literal["tsv", "csv", "jsonl", "parquet", "tmx", "po", "mo", "xliff"]
 
 MOST_LINKED = 2**16  # pieces of a side: the number of each is half of four bytes
 
@@ -22,7 +26,8 @@ class DataConfig:
     corpus: str | None = None
     """A folder made by `seq2see corpus`: its train and valid parts are used."""
     src: str | None = None
-    """Training text in the language to translate from, one sentence a line (.gz is read as is)."""
+    """Training text in the language to translate from, one sentence a line (.gz, .bz2, .xz, .zst: unpacked;
+    -: standard input)."""
     tgt: str | None = None
     """Its translations, line by line."""
     valid_src: str | None = None
@@ -45,13 +50,32 @@ class DataConfig:
     direction; its vocabulary is joint."""
     tgt_lang: str | None = None
     """Language translated into, such as de: validation BLEU splits zh, ja and others by character. A corpus
-    folder knows its own."""
+    folder knows its own. With `pairs` it chooses texts, as src_lang does."""
     valid_size: int = 1000
     """Pairs held out when no validation text is given (never more than a tenth)."""
     max_length: int = 256
     """Training pairs with more pieces than this on either side are left out, and counted."""
     batch_tokens: int = 4096
     """Slots of a batch, source and target together, padding included."""
+    pairs: tuple[str, ...] = ()
+    """Instead of src and tgt: files that hold both (tsv, csv, jsonl, parquet, tmx, po, mo, xlf, also packed
+    as .gz, .bz2, .xz or .zst), corpus folders, text.{lang} for two files, hub:NAME, - for standard input."""
+    weights: tuple[float, ...] = ()
+    """How often a pair of each of `pairs` is seen in an epoch; 0.5: a half of them, drawn by the seed."""
+    valid_pairs: tuple[str, ...] = ()
+    """Instead of valid_src and valid_tgt: files as in `pairs`."""
+    format: FileFormat | None = None
+    """Format of all files in `pairs` and `valid_pairs`, whatever their names."""
+    src_lang: str | None = None
+    """Language translated from: chooses texts of a TMX file, {lang}, and fields without src_column."""
+    src_column: str | None = None
+    """Column of a table, by name or number (from 1), or a field such as translation.de."""
+    tgt_column: str | None = None
+    """Column or field of the translation."""
+    markup: Literal["drop", "keep"] = "drop"
+    """What becomes of codes inside the texts of TMX and XLIFF files."""
+    strict: bool = False
+    """Stop at a broken record of `pairs`; otherwise it is counted, and passed over."""
 
     def __post_init__(self) -> None:
         _at_least(self, "data", valid_size=1, max_length=1, batch_tokens=1)
@@ -61,6 +85,9 @@ class DataConfig:
             )
         if self.reverse is not None and self.monolingual is None:
             raise UsageError("data.reverse is the run that translates data.monolingual back: give that too")
+        for weight in self.weights:
+            if not 0 < weight < float("inf"):
+                raise UsageError(f"data.weights has {weight}: a weight must be above 0, and finite")
 
 
 @dataclass(frozen=True)
@@ -380,6 +407,15 @@ ALIASES = {
     "tgt": "data.tgt",
     "valid_src": "data.valid_src",
     "valid_tgt": "data.valid_tgt",
+    "pairs": "data.pairs",
+    "valid_pairs": "data.valid_pairs",
+    "weights": "data.weights",
+    "format": "data.format",
+    "src_lang": "data.src_lang",
+    "tgt_lang": "data.tgt_lang",
+    "src_column": "data.src_column",
+    "tgt_column": "data.tgt_column",
+    "strict": "data.strict",
     "monolingual": "data.monolingual",
     "reverse": "data.reverse",
     "init_from": "initial.run",

@@ -4,19 +4,30 @@ A line ends at a newline and nowhere else: str.splitlines would also break at U+
 and then two parallel files no longer match line by line.
 """
 
-import gzip
 import logging
-import zlib
 from collections.abc import Iterable, Iterator
-from io import BufferedReader
+from io import BufferedIOBase
 from itertools import zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
+from translate.compression import open_stream
 from translate.errors import InputError
 
 log = logging.getLogger(__name__)
 
 BYTE_ORDER_MARK = "\ufeff"
+LONGEST = (
+    2**24
+)  # bytes of a line or a record: what is longer is no text, and may be packed to fill the memory
+
+
+class NumberedLine(NamedTuple):
+    """A line of a file, and where it is no UTF-8."""
+
+    number: int  # from 1
+    text: str  # as it was read, line end included; bytes that are no UTF-8 are lone surrogates
+    broken: str  # says where such bytes are, "" if nowhere
 
 
 def decode_lines(stream: Iterable[bytes], name: str, *, strict: bool) -> Iterator[str]:
@@ -35,9 +46,7 @@ def decode_lines(stream: Iterable[bytes], name: str, *, strict: bool) -> Iterato
         try:
             line = raw.decode()
         except UnicodeDecodeError as error:
-            where = (
-                f"{name}: line {number}, byte {error.start + 1} (0x{raw[error.start]:02x}) is not valid UTF-8"
-            )
+            where = f"{name}: line {number}, {describe_byte(error)}"
             if strict:
                 raise InputError(f"{where}; the text must be UTF-8 throughout") from None
             if not warned:
@@ -57,20 +66,43 @@ def read_lines(path: str | Path, *, strict: bool = True) -> list[str]:
 
 
 def stream_lines(path: str | Path, *, strict: bool = True) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file; one whose name ends in .gz is unpacked on the way.
+    """Yield the lines of a UTF-8 file, unpacked on the way as its name says; "-" is standard input.
 
-    Raises InputError when the file is missing or cannot be read, and as `decode_lines` does.
+    Raises InputError as `open_stream`, `split_lines` and `decode_lines` do.
     """
-    path = Path(path)
-    try:
-        with _open(path) as stream:
-            yield from decode_lines(stream, str(path), strict=strict)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path}: damaged or not gzip, though its name ends in .gz ({error})") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    with open_stream(path) as stream:
+        yield from decode_lines(split_lines(stream, str(path)), str(path), strict=strict)
+
+
+def split_lines(stream: BufferedIOBase, name: str) -> Iterator[bytes]:
+    """Yield the lines of a stream; raise InputError at one that is too long to be text."""
+    number = 0
+    while raw := stream.readline(LONGEST + 1):
+        number += 1
+        if len(raw) > LONGEST:
+            raise InputError(
+                f"{name}: line {number} has more than {LONGEST:,} bytes: needed is text in lines, one "
+                "sentence or one record each"
+            )
+        yield raw
+
+
+def number_lines(stream: BufferedIOBase, name: str) -> Iterator[NumberedLine]:
+    """Yield the lines of a stream that may be broken; raises what `split_lines` does."""
+    for number, raw in enumerate(split_lines(stream, name), start=1):
+        broken = ""
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError as error:
+            text, broken = raw.decode(errors="surrogateescape"), describe_byte(error)
+        if number == 1:
+            text = text.removeprefix(BYTE_ORDER_MARK)
+        yield NumberedLine(number, text, broken)
+
+
+def describe_byte(error: UnicodeDecodeError) -> str:
+    """Say which byte of a line or text is no UTF-8; bytes count from 1."""
+    return f"byte {error.start + 1} (0x{error.object[error.start]:02x}) is not valid UTF-8"
 
 
 def read_parallel(src: str | Path, tgt: str | Path) -> list[tuple[str, str]]:
@@ -82,8 +114,10 @@ def stream_parallel(src: str | Path, tgt: str | Path) -> Iterator[tuple[str, str
     """Yield the pairs of two files whose lines are translations of each other.
 
     Raises InputError when they have no lines or, after the last pair, when they have unequal numbers of
-    them; and as `stream_lines` does.
+    them; when both are standard input; and as `stream_lines` does.
     """
+    if str(src) == str(tgt) == "-":
+        raise InputError("standard input cannot be both texts: give one of them as a file")
     sides = stream_lines(src), stream_lines(tgt)
     pairs = 0
     for src_line, tgt_line in zip_longest(*sides):
@@ -100,9 +134,3 @@ def stream_parallel(src: str | Path, tgt: str | Path) -> Iterator[tuple[str, str
         yield src_line, tgt_line
     if not pairs:
         raise InputError(f"{src} and {tgt} are empty: at least one pair of lines is needed")
-
-
-def _open(path: Path) -> BufferedReader | gzip.GzipFile:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rb")
-    return path.open("rb")

@@ -19,6 +19,7 @@ from translate.commands.evaluate import (
     read_test_set,
     translate,
 )
+from translate.commands.pairs_input import PAIRS_HELP, add_pairs_options
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 from translate.text_files import stream_lines
@@ -52,6 +53,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="Instead of --src and --ref: a folder made by `seq2see corpus`. Default: the validation text of "
         "the runs.",
     )
+    parser.add_argument(
+        "--pairs", type=str, nargs="+", metavar="FILE", help=f"Instead of --src and --ref: {PAIRS_HELP}"
+    )
+    add_pairs_options(parser, skip=("tgt_lang",))
     parser.add_argument("--split", type=str, help="Which part of the corpus. Default: test.")
     parser.add_argument(
         "--tgt_lang",
@@ -170,7 +175,10 @@ def _find_training(directory: RunDirectory, options: Namespace) -> Training:
     langs: tuple[str | None, str | None]
     paths = None
     if data.corpus is None:
-        langs = data.src and lang_of(data.src), data.tgt_lang or (data.tgt and lang_of(data.tgt))
+        langs = (
+            data.src_lang or (data.src and lang_of(data.src)),
+            data.tgt_lang or (data.tgt and lang_of(data.tgt)),
+        )
         if data.src and data.tgt:
             paths = Path(data.src), Path(data.tgt)
     elif Path(data.corpus).is_dir():
@@ -186,7 +194,7 @@ def _find_training(directory: RunDirectory, options: Namespace) -> Training:
 
 
 def _read_test_set(options: Namespace, runs: list[RunDirectory], trainings: list[Training]) -> TestSet:
-    if options.ref is not None or options.corpus is not None:
+    if options.ref is not None or options.pairs is not None or options.corpus is not None:
         return read_test_set(options, None)
     if options.split is not None:
         corpora = [run.config.data.corpus for run in runs]

@@ -7,7 +7,7 @@ The folder it makes (default DATA_DIR/SOURCE_SRC_TGT) is what `seq2see train --c
     tatoeba         everyday sentences, from a tab-separated file (--path)
     synthetic       made by a grammar, with exact word alignments
     hub             any dataset of the Hugging Face hub (--dataset, --src-lang, --tgt-lang)
-    files           two text files of your own (--src, --tgt)
+    files           files of your own: two texts (--src, --tgt), or files of pairs (--pairs)
 """
 
 import hashlib
@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from jsonargparse import ArgumentParser, Namespace
 
+from translate.commands.pairs_input import PAIRS_HELP
+from translate.compression import packed_name
+from translate.config import FileFormat
 from translate.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -28,10 +31,11 @@ Source = Literal["home-assistant", "multi30k", "tatoeba", "synthetic", "hub", "f
 class Option(NamedTuple):
     """A flag that only some sources use."""
 
-    type: type
+    type: Any
     sources: tuple[Source, ...]
     help: str
     default: str | int | None = None
+    nargs: str | None = None
 
 
 WITH_LANGUAGES: tuple[Source, ...] = ("home-assistant", "multi30k", "tatoeba", "hub", "files")
@@ -44,23 +48,38 @@ OPTIONS = {
     ),
     "dataset": Option(str, ("hub",), "Its name, or the folder of a downloaded one."),
     "dataset_config": Option(str, ("hub",), "Which of its configurations, if it has several."),
-    "src_column": Option(str, ("hub",), "Column, or entry of `translation`. Default: as --src-lang."),
-    "tgt_column": Option(str, ("hub",), "Column, or entry of `translation`. Default: as --tgt-lang."),
-    "src": Option(str, ("files",), "Training text, one sentence a line (.gz is read as is)."),
+    "streaming": Option(bool, ("hub",), "Read it over the network, without a copy of all of it on disk."),
+    "src_column": Option(
+        str, ("hub", "files"), "Column, field, or entry of `translation`. Default: as --src-lang."
+    ),
+    "tgt_column": Option(
+        str, ("hub", "files"), "Column, field, or entry of `translation`. Default: as --tgt-lang."
+    ),
+    "src": Option(str, ("files",), "Training text, one sentence a line (.gz and others are unpacked)."),
     "tgt": Option(str, ("files",), "Its translations, line by line."),
     "valid_src": Option(str, ("files",), "Validation text. Default: held out from the training text."),
     "valid_tgt": Option(str, ("files",), "Its translations, line by line."),
     "test_src": Option(str, ("files",), "Test text. Default: held out from the training text."),
     "test_tgt": Option(str, ("files",), "Its translations, line by line."),
+    "pairs": Option(str, ("files",), f"Instead of all these: {PAIRS_HELP}", nargs="+"),
+    "valid_pairs": Option(str, ("files",), "Validation pairs. Default: held out of --pairs.", nargs="+"),
+    "test_pairs": Option(str, ("files",), "Test pairs. Default: held out of --pairs.", nargs="+"),
+    "weights": Option(float, ("files",), "How often a pair of each of --pairs is taken.", nargs="+"),
+    "format": Option(FileFormat, ("files",), "Format of all files of --pairs, whatever their names."),
+    "markup": Option(
+        Literal["drop", "keep"], ("files",), "What becomes of codes in the texts of TMX and XLIFF."
+    ),
+    "strict": Option(bool, ("files",), "Stop at a broken record of --pairs."),
     "size": Option(int, ("synthetic",), "Training pairs.", 20_000),
     "seed": Option(int, DRAWN, "Draws the parts, or the sentences.", 1),
 }
 NEEDED: dict[Source, tuple[str, ...]] = {
     "tatoeba": ("path",),
     "hub": ("dataset", "src_lang", "tgt_lang"),
-    "files": ("src", "tgt"),
 }
-INPUT_FILES = ("path", "src", "tgt", "valid_src", "valid_tgt", "test_src", "test_tgt")
+PAIRS = ("pairs", "valid_pairs", "test_pairs")
+TEXTS = ("src", "tgt", "valid_src", "valid_tgt", "test_src", "test_tgt")
+INPUT_FILES = ("path", *TEXTS, *PAIRS)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -71,7 +90,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     for name, option in OPTIONS.items():
         used_by = "" if option.sources in (WITH_LANGUAGES, DRAWN) else f"For {', '.join(option.sources)}: "
         default = "" if option.default is None else f" Default: {option.default}."
-        parser.add_argument(f"--{name}", type=option.type, help=used_by + option.help + default)
+        about = used_by + option.help + default
+        if option.nargs is None:
+            parser.add_argument(f"--{name}", type=option.type, help=about)
+        else:
+            parser.add_argument(f"--{name}", type=option.type, nargs=option.nargs, help=about)
 
 
 def run(options: Namespace) -> None:
@@ -109,20 +132,40 @@ def read_options(options: Namespace) -> dict[str, Any]:
             raise UsageError(
                 f"{_flag(name)} is not used by {source}, only by {', '.join(OPTIONS[name].sources)}"
             )
-    missing = [_flag(name) for name in NEEDED.get(source, ()) if name not in given]
+    needed = NEEDED.get(source, ())
+    if source == "files":
+        needed = _needed_by_files(given)
+    missing = [_flag(name) for name in needed if name not in given]
     if missing:
         raise UsageError(f"{source} needs {' and '.join(missing)}")
     for part in ("valid", "test"):
         if (f"{part}_src" in given) != (f"{part}_tgt" in given):
             raise UsageError(f"--{part}-src and --{part}-tgt belong together: give both or none")
     defaults = {name: option.default for name, option in OPTIONS.items() if source in option.sources}
-    if source == "files":
+    if source == "files" and "pairs" not in given:
         defaults |= {f"{side}_lang": _language_of(given[side]) for side in ("src", "tgt")}
     if source == "synthetic":
         defaults |= {"src_lang": "en", "tgt_lang": "de"}
     values = defaults | given
     _check_languages(values["src_lang"], values["tgt_lang"])
     return {"source": source} | {name: value for name, value in values.items() if value is not None}
+
+
+def _needed_by_files(given: dict[str, Any]) -> tuple[str, ...]:
+    """Return the options that `files` needs, of texts or of pairs.
+
+    Raises UsageError for a mixture of both.
+    """
+    if not any(name in given for name in PAIRS):
+        of_pairs = ("weights", "format", "markup", "strict", "src_column", "tgt_column")
+        for name in of_pairs:
+            if name in given:
+                raise UsageError(f"{_flag(name)} is for --pairs, but there are none")
+        return ("src", "tgt")
+    for name in TEXTS:
+        if name in given:
+            raise UsageError(f"--pairs and {_flag(name)} are both given: files hold pairs, or one text each")
+    return ("pairs", "src_lang", "tgt_lang")
 
 
 def make_corpus(settings: dict[str, Any], data_dir: str) -> "Corpus":
@@ -150,7 +193,10 @@ def make_corpus(settings: dict[str, Any], data_dir: str) -> "Corpus":
 
             columns = settings.get("src_column", src_lang), settings.get("tgt_column", tgt_lang)
             hub_source = HubSource(settings["dataset"], *columns, settings.get("dataset_config"))
+            hub_source = hub_source._replace(streaming=settings.get("streaming", False))
             return make_hub(hub_source, src_lang, tgt_lang, data_dir, seed)
+        case _ if "pairs" in settings:
+            return _make_from_pairs(settings, src_lang, tgt_lang, seed)
         case _:
             from translate.corpora.files import make_files
 
@@ -160,6 +206,23 @@ def make_corpus(settings: dict[str, Any], data_dir: str) -> "Corpus":
             )
             assert train is not None
             return make_files(train, src_lang, tgt_lang, seed, valid=valid, test=test)
+
+
+def _make_from_pairs(settings: dict[str, Any], src_lang: str, tgt_lang: str, seed: int) -> "Corpus":
+    from translate.corpora.files import make_from_pairs
+    from translate.corpora.formats import Wanted
+    from translate.corpora.pairs import Sources
+
+    columns = settings.get("src_column"), settings.get("tgt_column")
+    wanted = Wanted(src_lang, tgt_lang, *columns, settings.get("markup", "drop"))
+    sources = {
+        name: Sources(settings[name], wanted, settings.get("format"), strict=settings.get("strict", False))
+        for name in PAIRS
+        if name in settings
+    }
+    train = sources.pop("pairs")._replace(weights=settings.get("weights", ()))
+    given = {name.removesuffix("_pairs"): part for name, part in sources.items()}
+    return make_from_pairs(train, src_lang, tgt_lang, seed, given)
 
 
 def report(corpus: "Corpus") -> str:
@@ -200,7 +263,7 @@ def _flag(name: str) -> str:
 
 def _language_of(path: str) -> str | None:
     """Return "de" for train.de and train.de.gz; None when the name tells no language."""
-    suffix = Path(path.removesuffix(".gz")).suffix.removeprefix(".")
+    suffix = Path(packed_name(path)[0]).suffix.removeprefix(".")
     return suffix if suffix not in ("", "txt") else None
 
 
@@ -222,14 +285,23 @@ def _checksums(settings: dict[str, Any]) -> dict[str, str]:
     """Return the SHA-256 of each input file, so that changed files are noticed."""
     checksums = {}
     for option in INPUT_FILES:
-        if option in settings:
-            path = Path(settings[option])
+        for name in _names(settings.get(option, []), settings):
+            path = Path(name)
             languages = (settings["src_lang"], settings["tgt_lang"])
             inside = sorted(path.iterdir()) if path.is_dir() else [path]
             for file in inside:
                 if file == path or _language_of(str(file)) in languages:
                     checksums[f"{option}: {file.name}"] = _sha256(file)
     return checksums
+
+
+def _names(given: str | list[str], settings: dict[str, Any]) -> list[str]:
+    """Return the files that an option names, as far as they are files that lie here."""
+    languages = (settings["src_lang"], settings["tgt_lang"])
+    names = [given] if isinstance(given, str) else given
+    here = [name for name in names if name != "-" and not name.startswith("hub:")]
+    # text.{lang} names two files
+    return list(dict.fromkeys(name.replace("{lang}", lang) for name in here for lang in languages))
 
 
 def _sha256(path: Path) -> str:

@@ -13,6 +13,8 @@ from typing import Any, Literal, NamedTuple
 from jsonargparse import ArgumentParser, Namespace
 
 from translate import __version__
+from translate.commands.pairs_input import PAIRS_HELP, add_pairs_options, pair_sources
+from translate.compression import packed_name
 from translate.config import SearchConfig
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
@@ -50,13 +52,17 @@ class TestSet(NamedTuple):
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare which model, which test set, which search, and where results go."""
     parser.add_argument("run", type=str, nargs="?", help="Run directory of the model.")
-    parser.add_argument("--src", type=str, help="Text to translate, one sentence a line (.gz is read as is).")
+    parser.add_argument("--src", type=str, help="Text to translate, one sentence a line.")
     parser.add_argument("--ref", type=str, help="Its translations, line by line.")
     parser.add_argument(
         "--corpus",
         type=str,
         help="Instead of --src and --ref: a folder made by `seq2see corpus`. Default: the run's own.",
     )
+    parser.add_argument(
+        "--pairs", type=str, nargs="+", metavar="FILE", help=f"Instead of --src and --ref: {PAIRS_HELP}"
+    )
+    add_pairs_options(parser, skip=("tgt_lang",))
     parser.add_argument("--split", type=str, help="Which part of the corpus. Default: test.")
     parser.add_argument(
         "--hypotheses",
@@ -158,8 +164,10 @@ def _check_usage(options: Namespace) -> None:
             raise UsageError(
                 f"--{flag} is for translating, but --hypotheses is scored as it is: leave one out"
             )
-        if options.ref is None and options.corpus is None and options.run is None:
-            raise UsageError("--hypotheses needs references to be compared with: give --ref or --corpus")
+        if options.ref is None and options.pairs is None and options.corpus is None and options.run is None:
+            raise UsageError(
+                "--hypotheses needs references to be compared with: give --ref, --pairs or --corpus"
+            )
     if options.out is not None:
         check_writable(options.out)
 
@@ -168,8 +176,10 @@ def check_test_set(options: Namespace) -> None:
     """Refuse a test set both of files and of a corpus, and threads below 0."""
     if options.threads < 0:
         raise UsageError(f"--threads is {options.threads}: it must be at least 0")
+    if options.pairs is not None and (options.src is not None or options.ref is not None):
+        raise UsageError("--pairs has sources and references: leave --src and --ref out")
     for extra in ("corpus", "split"):
-        files = [name for name in ("src", "ref") if getattr(options, name) is not None]
+        files = [name for name in ("src", "ref", "pairs") if getattr(options, name) is not None]
         if files and getattr(options, extra) is not None:
             raise UsageError(
                 f"--{files[0]} and --{extra} are both given: a test set is of files or of a corpus"
@@ -184,6 +194,8 @@ def check_writable(path: str) -> None:
 
 def read_test_set(options: Namespace, directory: RunDirectory | None) -> TestSet:
     """Read what the options name, or the test part of the run's own corpus."""
+    if options.pairs is not None:
+        return _read_pairs(options)
     if options.ref is None:
         return _read_split(options.corpus or _own_corpus(directory), options.split or "test", options)
     tgt_lang = options.tgt_lang or lang_of(options.ref)
@@ -191,6 +203,16 @@ def read_test_set(options: Namespace, directory: RunDirectory | None) -> TestSet
         return TestSet(options.ref, None, read_lines(options.ref), None, tgt_lang)
     srcs, refs = map(list, zip(*read_parallel(options.src, options.ref), strict=True))
     return TestSet(options.ref, srcs, refs, lang_of(options.src), tgt_lang)
+
+
+def _read_pairs(options: Namespace) -> TestSet:
+    from translate.corpora.pairs import stream_pairs
+
+    pairs = list(stream_pairs(pair_sources(options, options.pairs)))
+    name = ", ".join(options.pairs)
+    return TestSet(
+        name, [src for src, _ in pairs], [tgt for _, tgt in pairs], options.src_lang, options.tgt_lang
+    )
 
 
 def _read_split(folder: str, split: str, options: Namespace) -> TestSet:
@@ -225,7 +247,7 @@ def _own_corpus(directory: RunDirectory | None) -> str:
 
 def lang_of(path: str) -> str | None:
     """Return the language that a file's name ends in, as in text.de and text.zh-Hans.gz."""
-    suffix = Path(path.removesuffix(".gz")).suffix[1:]
+    suffix = Path(packed_name(path)[0]).suffix[1:]
     return suffix if re.fullmatch("[a-z]{2}([-_][A-Za-z]+)?", suffix) else None
 
 

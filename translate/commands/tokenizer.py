@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
+from translate.commands.pairs_input import PAIRS_HELP, add_pairs_options, pair_sources
 from translate.config import TokenizerConfig
 from translate.errors import InputError, UsageError
 
@@ -17,9 +18,11 @@ _COUNTED = 10_000
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options: where the text is, where the models go, and the fields of TokenizerConfig."""
-    parser.add_argument("--src", type=str, help="Training text, one sentence a line (.gz is read as is).")
+    parser.add_argument("--src", type=str, help="Training text, one sentence a line.")
     parser.add_argument("--tgt", type=str, help="Its translations, line by line.")
     parser.add_argument("--corpus", type=str, help="Instead: a folder made by `seq2see corpus`.")
+    parser.add_argument("--pairs", type=str, nargs="+", metavar="FILE", help=f"Instead: {PAIRS_HELP}")
+    add_pairs_options(parser)
     parser.add_argument(
         "--out",
         type=str,
@@ -70,20 +73,27 @@ def run(options: Namespace) -> None:
 
 def _read(options: Namespace) -> tuple[list[str], list[str]]:
     """Return the source and the target sentences to train on."""
-    if options.corpus is not None and options.src is None and options.tgt is None:
-        from translate.corpora import load_corpus
+    given = [f"--{name}" for name in ("src", "tgt", "corpus", "pairs") if getattr(options, name) is not None]
+    match given:
+        case ["--corpus"]:
+            from translate.corpora import load_corpus
 
-        train = load_corpus(options.corpus).splits["train"]
-        return list(train["src"]), list(train["tgt"])
-    if options.corpus is None and options.src is not None and options.tgt is not None:
-        from translate.text_files import read_parallel
+            train = load_corpus(options.corpus).splits["train"]
+            return list(train["src"]), list(train["tgt"])
+        case ["--src", "--tgt"]:
+            from translate.text_files import read_parallel
 
-        pairs = read_parallel(options.src, options.tgt)
-        return [src for src, _ in pairs], [tgt for _, tgt in pairs]
-    given = [f"--{name}" for name in ("src", "tgt", "corpus") if getattr(options, name) is not None]
-    raise UsageError(
-        f"needed are --src and --tgt, or --corpus alone; got {' '.join(given) or 'none of them'}"
-    )
+            pairs = read_parallel(options.src, options.tgt)
+        case ["--pairs"]:
+            from translate.corpora.pairs import stream_pairs
+
+            pairs = list(stream_pairs(pair_sources(options, options.pairs)))
+        case _:
+            raise UsageError(
+                "needed are --src and --tgt, or --corpus alone, or --pairs alone; got "
+                f"{' '.join(given) or 'none of them'}"
+            )
+    return [src for src, _ in pairs], [tgt for _, tgt in pairs]
 
 
 def _describe(side: str, tokenizer: "Tokenizer", texts: list[str]) -> None:

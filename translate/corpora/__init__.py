@@ -11,6 +11,7 @@ A Corpus is kept as a folder of plain text, so that any tool can read it:
 
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -179,4 +180,8 @@ def _read_about(folder: Path) -> dict[str, Any]:
     needed = {*Corpus._fields, "sha256", "settings"}
     if not isinstance(about, dict) or not needed <= about.keys():
         raise InputError(f"{path} is damaged (keys are missing): make the corpus again with `seq2see corpus`")
+    names = [*about["splits"], *about["links"], *about["sha256"], about["src_lang"], about["tgt_lang"]]
+    for name in names:
+        if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name):
+            raise InputError(f"{path} has the name {name!r}: files of a corpus lie in its folder")
     return about

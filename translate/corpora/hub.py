@@ -2,16 +2,19 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import datasets
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 
 from translate.corpora import Corpus, Pair, to_dataset
+from translate.corpora.formats import Record, Wanted
+from translate.corpora.formats.rows import read_row
 from translate.corpora.split import FURTHER_TRANSLATION, HELD_OUT, fold_white_space, hold_out
-from translate.errors import InputError
+from translate.errors import InputError, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ class HubSource(NamedTuple):
     src_column: str
     tgt_column: str
     config: str | None = None  # of datasets that have several, such as a language pair
+    streaming: bool = False  # read over the network as it is needed, without a copy on disk
 
 
 def make_hub(source: HubSource, src_lang: str, tgt_lang: str, data_dir: str | Path, seed: int = 1) -> Corpus:
@@ -41,7 +45,7 @@ def make_hub(source: HubSource, src_lang: str, tgt_lang: str, data_dir: str | Pa
     """
     dropped: Counter[str] = Counter()
     given: dict[str, list[Pair]] = {}
-    splits = load_splits(source.dataset, source.config, data_dir)
+    splits = load_splits(source.dataset, source.config, data_dir, streaming=source.streaming)
     for name, rows in splits.items():
         if name in PARTS:
             given[PARTS[name]] = read_pairs(rows, source, f"{source.dataset}, split {name}", dropped)
@@ -69,8 +73,50 @@ def make_hub(source: HubSource, src_lang: str, tgt_lang: str, data_dir: str | Pa
     )
 
 
-def load_splits(dataset: str, config: str | None, data_dir: str | Path) -> Mapping[str, Dataset]:
+def stream_dataset(address: str, wanted: Wanted) -> Iterator[Record]:
+    """Yield the rows of a split over the network as they are read; nothing is kept on disk.
+
+    Args:
+        address: NAME?config=CONFIG&split=SPLIT; train is the split by default.
+        wanted: `read_row` says what columns are.
+
+    Raises:
+        InputError: as `load_splits` does, and when the dataset has no such split or breaks off.
+        UsageError: the address says something else.
+    """
+    dataset, _, query = address.partition("?")
+    settings = dict(parse_qsl(query, keep_blank_values=True))
+    if not dataset or not settings.keys() <= {"config", "split"}:
+        raise UsageError(
+            f"hub:{address} is no dataset: needed is hub:NAME, or hub:NAME?config=CONFIG&split=SPLIT"
+        )
+    split = settings.get("split", "train")
+    splits = load_splits(dataset, settings.get("config"), streaming=True)
+    if split not in splits:
+        raise InputError(f"{dataset} has no split {split}, only {', '.join(splits)}")
+    for number, row in enumerate(_read_on(splits[split], dataset), start=1):
+        yield read_row(row, wanted, f"row {number}")
+
+
+def _read_on(rows: IterableDataset, dataset: str) -> Iterator[Mapping[str, Any]]:
+    """Yield rows, and turn whatever goes wrong on the way into an InputError."""
+    unread = iter(rows)
+    while True:
+        try:
+            row = next(unread, None)
+        except Exception as error:  # as in `load_splits`
+            raise InputError(f"{dataset} breaks off: {_first_line(error)}") from error
+        if row is None:
+            return
+        yield row
+
+
+def load_splits(
+    dataset: str, config: str | None, data_dir: str | Path | None = None, *, streaming: bool = False
+) -> Mapping[str, Any]:
     """Return the splits of a hub dataset, kept under `data_dir`: the one door to the hub.
+
+    With `streaming` they are IterableDatasets, of which nothing is kept.
 
     Raises InputError when it is out of reach or has no such dataset, and says how to do without.
     """
@@ -78,18 +124,24 @@ def load_splits(dataset: str, config: str | None, data_dir: str | Path) -> Mappi
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it reports each of its retries
     log.info("loading %s from the Hugging Face hub (out of reach, it gives up after half a minute)", dataset)
     try:
-        loaded = datasets.load_dataset(dataset, config, cache_dir=str(Path(data_dir, "hub")))
+        cache = None if data_dir is None else str(Path(data_dir, "hub"))
+        loaded = datasets.load_dataset(dataset, config, cache_dir=cache, streaming=streaming)
     except Exception as error:  # datasets, huggingface_hub and what they stand on raise dozens of kinds
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"cannot load {dataset} from the Hugging Face hub: {reason}. Local files do as well: "
+            f"cannot load {dataset} from the Hugging Face hub: {_first_line(error)}. Local files do as well: "
             "`seq2see corpus files --src FILE --tgt FILE`, `seq2see corpus tatoeba --path FILE`, "
             "`seq2see corpus multi30k --path FOLDER`, or --dataset with a downloaded dataset's folder"
         ) from error
     return {str(name): split for name, split in loaded.items()}
 
 
-def read_pairs(rows: Dataset, source: HubSource, where: str, dropped: Counter[str]) -> list[Pair]:
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def read_pairs(
+    rows: Dataset | IterableDataset, source: HubSource, where: str, dropped: Counter[str]
+) -> list[Pair]:
     """Return the pairs of a split, each text on one line; those with an empty side are counted in `dropped`.
 
     Raises InputError when a column is missing or holds no text.

@@ -12,14 +12,14 @@ from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
 from translate.batches import Batch
-from translate.config import Config
+from translate.config import Config, DataConfig
 from translate.config_files import setting_values
 from translate.corpora.split import source_group
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 from translate.training.mixture import Part
 from translate.training.module import TrainingModule
-from translate.training.text import Pair, StoredPairs, find_text, stream_text
+from translate.training.text import Pair, StoredPairs, describe_origin, open_text, without_blank
 from translate.training.validation import Validation
 
 # A short run, so that little is forgotten, often validated, since the best weights may come soon; it ends
@@ -95,12 +95,12 @@ def read_old_text(config: Config, old: RunDirectory, valid: list[Pair], path: Pa
     """
     initial, data = config.initial, old.config.data
     if initial.corpus or initial.src or initial.tgt:
-        data = replace(data, corpus=initial.corpus, src=initial.src, tgt=initial.tgt)
+        data = DataConfig(corpus=initial.corpus, src=initial.src, tgt=initial.tgt)
     sources = chain((src for src, _ in valid), (old.read_valid()[0] if old.valid_src_path.is_file() else ()))
     held_out = {source_group(src) for src in sources}
 
     def kept() -> Iterator[Pair]:
-        for src, tgt in stream_text(find_text(data).train, "old training"):
+        for src, tgt in without_blank(open_text(data, old.config.training.seed).train, "old training"):
             if source_group(src) not in held_out:
                 yield src, tgt
 
@@ -113,7 +113,7 @@ def read_old_text(config: Config, old: RunDirectory, valid: list[Pair], path: Pa
             f"{error}. --mix needs the training text of {old.path}: say where it is now by --mix-corpus, or "
             "by --mix-src and --mix-tgt"
         ) from None
-    return Part("old", data.corpus or f"{data.src} and {data.tgt}", pairs, initial.mix, repeats=True)
+    return Part("old", describe_origin(data), pairs, initial.mix, repeats=True)
 
 
 def _without_path(config: Config) -> Config:

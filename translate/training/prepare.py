@@ -24,7 +24,7 @@ from translate.training.back_translation import back_translate
 from translate.training.guide import piece_links
 from translate.training.initial import open_initial, read_old_text
 from translate.training.mixture import Part, each_epoch
-from translate.training.text import Pair, StoredPairs, read_links, read_text
+from translate.training.text import Pair, StoredPairs, describe_origin, read_links, read_text
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
     def prepare(run: RunDirectory) -> None:
         with TemporaryDirectory(dir=run.path) as aside:
             text = read_text(config.data, config.training.seed, Path(aside, "train"))
-            origin = config.data.corpus or f"{config.data.src} and {config.data.tgt}"
+            origin = describe_origin(config.data)
             parts = [Part("training", origin, text.train)]
             if config.data.monolingual is not None:
                 parts.append(back_translate(config, text, Path(aside, "back"), translations))

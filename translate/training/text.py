@@ -9,6 +9,8 @@ from typing import NamedTuple
 from translate.alignment import Link
 from translate.config import DataConfig
 from translate.corpora import find_files
+from translate.corpora.formats import Wanted
+from translate.corpora.pairs import Sources, stream_pairs
 from translate.corpora.split import choose_held_out, source_group
 from translate.errors import InputError, UsageError
 from translate.text_files import stream_lines, stream_parallel
@@ -75,10 +77,10 @@ def read_text(data: DataConfig, seed: int, path: Path) -> Text:
         InputError: the text is missing or bad.
         UsageError: no text was named, or more than one.
     """
-    train_paths, valid_paths, tgt_lang = find_text(data)
-    train = StoredPairs.write(path, stream_text(train_paths, "training"))
-    if valid_paths is not None:
-        return Text(train, list(stream_text(valid_paths, "validation")), tgt_lang)
+    train_pairs, valid_pairs, tgt_lang = open_text(data, seed)
+    train = StoredPairs.write(path, without_blank(train_pairs, "training"))
+    if valid_pairs is not None:
+        return Text(train, list(without_blank(valid_pairs, "validation")), tgt_lang)
     # By groups of sources that differ in digits or punctuation only, so that none is in both parts.
     held_out = choose_held_out(train, {"valid": data.valid_size}, seed)
     numbers = (number for number, (src, _) in enumerate(train) if source_group(src) in held_out.groups)
@@ -93,8 +95,14 @@ def read_links(data: DataConfig, train: StoredPairs, path: Path) -> Iterator[lis
 
     Raises:
         InputError: a line has no links of words of its pair, or lines are missing; as reading text does.
+        UsageError: the training text is no lines, but records.
     """
-    paths = find_text(data).train
+    if data.pairs:
+        raise UsageError(
+            f"{path} has links for lines of text, but data.pairs has records: make a corpus of them first, "
+            "by `seq2see corpus files`"
+        )
+    paths, _, _ = _find(data)
     lines, number = stream_lines(path), 0
     for place, (src, tgt) in enumerate(stream_parallel(*paths), start=1):
         line = next(lines, None)
@@ -123,37 +131,71 @@ def _parse_links(line: str, src_words: int, tgt_words: int, where: str) -> list[
     return links
 
 
-class Found(NamedTuple):
-    """Where text is."""
+class Opened(NamedTuple):
+    """Text that is still to be read."""
 
-    train: Paths
-    valid: Paths | None
+    train: Iterable[Pair]
+    valid: Iterable[Pair] | None
     tgt_lang: str | None  # that the corpus translates into
 
 
-def find_text(data: DataConfig) -> Found:
-    """Find the files that the settings name.
+def open_text(data: DataConfig, seed: int) -> Opened:
+    """Find the text that the settings name.
+
+    Args:
+        seed: draws the pairs of a source whose weight is no whole number.
 
     Raises:
         InputError: the corpus folder is missing or bad, or has no training part.
         UsageError: no text was named, or more than one.
     """
-    if data.corpus and (data.src or data.tgt):
-        raise UsageError("got both --corpus and --src/--tgt: name one place to take the training text from")
+    wanted = Wanted(data.src_lang, data.tgt_lang, data.src_column, data.tgt_column, data.markup)
+    sources = Sources(data.pairs, wanted, data.format, data.weights, data.strict)
+    valid = None
     if bool(data.valid_src) != bool(data.valid_tgt):
         raise UsageError("validation text needs both --valid-src and --valid-tgt")
+    if data.valid_pairs:
+        if data.valid_src or data.valid_tgt:
+            raise UsageError("got both --valid-pairs and --valid-src/--valid-tgt: name one place")
+        valid = stream_pairs(sources._replace(paths=data.valid_pairs, weights=()))
+    if data.weights and not data.pairs:
+        raise UsageError("data.weights are of data.pairs: give --pairs")
+    if data.pairs:
+        if data.corpus or data.src or data.tgt:
+            raise UsageError(
+                "got both --pairs and --corpus or --src/--tgt: --pairs takes corpus folders, too, and two "
+                "files named by text.{lang}"
+            )
+        if valid is None and data.valid_src and data.valid_tgt:
+            valid = stream_parallel(data.valid_src, data.valid_tgt)
+        return Opened(stream_pairs(sources, seed), valid, data.tgt_lang)
+    train_paths, valid_paths, tgt_lang = _find(data)
+    if valid is None and valid_paths is not None:
+        valid = stream_parallel(*valid_paths)
+    return Opened(stream_parallel(*train_paths), valid, tgt_lang)
+
+
+def describe_origin(data: DataConfig) -> str:
+    """Say where the training text comes from."""
+    return ", ".join(data.pairs) or data.corpus or f"{data.src} and {data.tgt}"
+
+
+def _find(data: DataConfig) -> tuple[Paths, Paths | None, str | None]:
+    """Where the training and the validation text are, and the language that the corpus translates into."""
+    if data.corpus and (data.src or data.tgt):
+        raise UsageError("got both --corpus and --src/--tgt: name one place to take the training text from")
     valid = (data.valid_src, data.valid_tgt) if data.valid_src and data.valid_tgt else None
     if data.corpus:
         files = find_files(data.corpus)
         if "train" not in files.splits:
             raise InputError(f"{data.corpus} has no training part, only {', '.join(files.splits)}")
-        return Found(files.splits["train"], valid or files.splits.get("valid"), files.tgt_lang)
+        return files.splits["train"], valid or files.splits.get("valid"), files.tgt_lang
     if not (data.src and data.tgt):
-        raise UsageError("no training text: give --corpus FOLDER, or --src FILE and --tgt FILE")
-    return Found((data.src, data.tgt), valid, None)
+        raise UsageError("no training text: give --corpus FOLDER, --src FILE and --tgt FILE, or --pairs FILE")
+    return (data.src, data.tgt), valid, None
 
 
-def stream_text(paths: Paths, which: str) -> Iterator[Pair]:
+def without_blank(pairs: Iterable[Pair], which: str) -> Iterator[Pair]:
     """Yield the pairs with text on both sides.
 
     Args:
@@ -163,7 +205,7 @@ def stream_text(paths: Paths, which: str) -> Iterator[Pair]:
         InputError: the files are missing or bad, or no pair has text on both sides.
     """
     total = kept = 0
-    for src, tgt in stream_parallel(*paths):
+    for src, tgt in pairs:
         total += 1
         if src.strip() and tgt.strip():
             kept += 1

@@ -1,0 +1,47 @@
+"""The flags of verbs that take pairs from files of any format, and what they stand for."""
+
+from typing import TYPE_CHECKING, Literal
+
+from jsonargparse import ArgumentParser, Namespace
+
+from translate.config import FileFormat
+
+if TYPE_CHECKING:
+    from translate.corpora.pairs import Sources
+
+PAIRS_HELP = (
+    "a file with source and target (tsv, csv, jsonl, parquet, tmx, po, mo, xlf, also packed as .gz, .bz2, "
+    ".xz or .zst), a corpus folder, text.{lang} for two files, hub:NAME, or - for standard input."
+)
+ABOUT = {
+    "src_lang": "Language of the source: chooses texts of TMX, {lang}, and fields without --src-column.",
+    "tgt_lang": "Language of the target, likewise.",
+    "src_column": "Column of a table, by name or number (from 1), or a field such as translation.de.",
+    "tgt_column": "Column or field of the target.",
+}
+
+
+def add_pairs_options(parser: ArgumentParser, *, skip: tuple[str, ...] = ()) -> None:
+    """Declare how the files of --pairs are read, but for flags that the verb has already."""
+    for name, about in ABOUT.items():
+        if name not in skip:
+            parser.add_argument(f"--{name}", type=str, help=about)
+    parser.add_argument("--format", type=FileFormat, help="Format of all files of --pairs, whatever names.")
+    parser.add_argument(
+        "--markup",
+        type=Literal["drop", "keep"],
+        default="drop",
+        help="What becomes of codes inside the texts of TMX and XLIFF.",
+    )
+    parser.add_argument("--strict", action="store_true", help="Stop at a broken record of --pairs.")
+
+
+def pair_sources(options: Namespace, paths: list[str]) -> "Sources":
+    """Return the sources that the flags describe."""
+    from translate.corpora.formats import Wanted
+    from translate.corpora.pairs import Sources
+
+    wanted = Wanted(
+        options.src_lang, options.tgt_lang, options.src_column, options.tgt_column, options.markup
+    )
+    return Sources(paths, wanted, options.format, strict=options.strict)
