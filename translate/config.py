@@ -32,6 +32,8 @@ class DataConfig:
     directions: Literal["forward", "both"] = "forward"
     """both: one model learns to translate from src to tgt and back, each pair once an epoch in either
     direction; its vocabulary is joint."""
+    src_lang: str | None = None
+    """Language translated from, such as en. A corpus folder knows its own."""
     tgt_lang: str | None = None
     """Language translated into, such as de: validation BLEU splits zh, ja and others by character. A corpus
     folder knows its own."""

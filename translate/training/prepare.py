@@ -54,7 +54,11 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
             run.save_config(
                 replace(
                     config,
-                    data=replace(config.data, tgt_lang=config.data.tgt_lang or text.tgt_lang),
+                    data=replace(
+                        config.data,
+                        src_lang=config.data.src_lang or text.src_lang,
+                        tgt_lang=config.data.tgt_lang or text.tgt_lang,
+                    ),
                     tokenizer=replace(config.tokenizer, joint=joint),
                 )
             )

@@ -60,7 +60,8 @@ class Text(NamedTuple):
 
     train: StoredPairs
     valid: list[Pair]
-    tgt_lang: str | None  # as the corpus says, if there is one
+    src_lang: str | None  # as the corpus says, if there is one
+    tgt_lang: str | None
 
 
 def read_text(data: DataConfig, seed: int, path: Path) -> Text:
@@ -75,17 +76,17 @@ def read_text(data: DataConfig, seed: int, path: Path) -> Text:
         InputError: the text is missing or bad.
         UsageError: no text was named, or more than one.
     """
-    train_paths, valid_paths, tgt_lang = _find(data)
+    train_paths, valid_paths, languages = _find(data)
     train = StoredPairs.write(path, _without_blank(stream_parallel(*train_paths), "training"))
     if valid_paths is not None:
-        return Text(train, list(_without_blank(stream_parallel(*valid_paths), "validation")), tgt_lang)
+        return Text(train, list(_without_blank(stream_parallel(*valid_paths), "validation")), *languages)
     # By groups of sources that differ in digits or punctuation only, so that none is in both parts.
     held_out = choose_held_out(train, {"valid": data.valid_size}, seed)
     numbers = (number for number, (src, _) in enumerate(train) if source_group(src) in held_out.groups)
     train = StoredPairs(path, train.count, frozenset(numbers))
     valid = held_out.pairs["valid"]
     log.info("no validation text given: held out %d pairs", len(valid))
-    return Text(train, valid, tgt_lang)
+    return Text(train, valid, *languages)
 
 
 def read_links(data: DataConfig, train: StoredPairs, path: Path) -> Iterator[list[Link]]:
@@ -123,8 +124,8 @@ def _parse_links(line: str, src_words: int, tgt_words: int, where: str) -> list[
     return links
 
 
-def _find(data: DataConfig) -> tuple[Paths, Paths | None, str | None]:
-    """Where the training and the validation text are, and the language that the corpus translates into."""
+def _find(data: DataConfig) -> tuple[Paths, Paths | None, tuple[str | None, str | None]]:
+    """Where the training and the validation text are, and the corpus's two languages."""
     if data.corpus and (data.src or data.tgt):
         raise UsageError("got both --corpus and --src/--tgt: name one place to take the training text from")
     if bool(data.valid_src) != bool(data.valid_tgt):
@@ -134,10 +135,10 @@ def _find(data: DataConfig) -> tuple[Paths, Paths | None, str | None]:
         files = find_files(data.corpus)
         if "train" not in files.splits:
             raise InputError(f"{data.corpus} has no training part, only {', '.join(files.splits)}")
-        return files.splits["train"], valid or files.splits.get("valid"), files.tgt_lang
+        return files.splits["train"], valid or files.splits.get("valid"), (files.src_lang, files.tgt_lang)
     if not (data.src and data.tgt):
         raise UsageError("no training text: give --corpus FOLDER, or --src FILE and --tgt FILE")
-    return (data.src, data.tgt), valid, None
+    return (data.src, data.tgt), valid, (None, None)
 
 
 def _without_blank(pairs: Iterable[Pair], which: str) -> Iterator[Pair]:
