@@ -48,7 +48,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--queue_tokens",
         type=int,
-        default=32_768,
+        default=16_384,
         help="Pieces of texts that may wait for a model; who comes then is told when to try again.",
     )
     parser.add_argument("--seconds", type=float, default=60.0, help="Time limit of a request.")

@@ -129,8 +129,9 @@ class Batcher:
             job = turns.popleft()
             size = job.sizes[job.taken]
             if batch and size > room:
-                self._jobs.remove(job)
-                self._jobs.appendleft(job)
+                if all(job is not other for other, _ in batch):  # it had no turn, so it is first next time
+                    self._jobs.remove(job)
+                    self._jobs.appendleft(job)
                 break
             batch.append((job, job.taken))
             room -= size

@@ -43,7 +43,7 @@ class Settings(NamedTuple):
     device: str = "auto"
     engine: EngineChoice = "auto"
     threads: int = 0
-    queue_tokens: int = 32_768  # pieces of texts that may wait for a model
+    queue_tokens: int = 16_384  # pieces of texts that may wait for a model
 
 
 class Model:

@@ -1,0 +1,35 @@
+"""The OpenAPI description, tried out by schemathesis: no answer but those it describes, and no bug."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from serving import make_app
+from tiny import tiny_run
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory):
+    app = make_app([tiny_run(tmp_path_factory.mktemp("runs"))])
+    return schemathesis.openapi.from_asgi("/openapi.json", app)
+
+
+schema = schemathesis.pytest.from_fixture("described")
+
+
+@schema.parametrize()
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_no_answer_is_other_than_described(case):
+    case.call_and_validate(
+        checks=[
+            not_a_server_error,
+            status_code_conformance,
+            content_type_conformance,
+            response_schema_conformance,
+        ]
+    )
