@@ -2,11 +2,11 @@
 
     python benchmarks/serve_load.py --run runs/multi30k_transformer --languages de-en --src test.de
 
-One after another, 1, 8 and 64 clients ask for a sentence each, and again as soon as they have it. What the last
-of them get done a second is the capacity. Then, for --minutes, requests come at twice that rate, whether the
-ones before are answered or not: every one has to be answered, with a translation or with 429, and the server's
-anonymous memory (Linux) should be at the end what it was at the beginning. Each request has a connection of
-its own.
+One after another, 1, 8 and 64 clients ask for a sentence each, and again as soon as they have it. What the
+last of them get done a second is the capacity. Then, for --minutes, requests come at twice that rate, whether
+the ones before are answered or not: every one has to be answered, with a translation or with 429, and the
+server's anonymous memory (Linux) should be at the end what it was at the beginning. Each request has a
+connection of its own.
 """
 
 import argparse
