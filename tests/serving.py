@@ -46,7 +46,7 @@ def client_of(*args, **settings) -> Iterator[TestClient]:
 def real_server(app) -> Iterator[tuple[str, int]]:
     """Serve an application on a free port of this machine: host and port."""
     with listen("127.0.0.1", 0) as listening:
-        server = make_server(app, graceful_seconds=5)
+        server = make_server(app, graceful_seconds=5.0)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

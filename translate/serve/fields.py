@@ -47,6 +47,9 @@ async def _body(request: Request) -> dict[str, Any]:
 def _json(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(_utf8(body))
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair can be written in JSON, but is no character
+        raise HTTPException(400, "Invalid request: not UTF-8") from None
     except (ValueError, RecursionError):
         raise HTTPException(400, "Invalid request: the body is not JSON") from None
     if not isinstance(found, dict):
