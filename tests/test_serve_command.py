@@ -28,7 +28,7 @@ def run(tmp_path_factory):
         (["--max-characters", "0"], 2, "--max-characters is 0: it must be at least 1"),
         (["--requests-per-minute", "-1"], 2, "--requests-per-minute is -1: it must be at least 0"),
         (["--seconds", "0"], 2, "--seconds is 0.0: it must be more than 0"),
-        (["--port", "70000"], 2, "cannot listen on 127.0.0.1, port 70000"),
+        (["--port", "70000"], 2, "--port is 70000: it must be at most 65535"),
         (["--host", "nowhere.invalid"], 2, "cannot listen on nowhere.invalid, port"),
         (["--api-keys", "missing.txt"], 3, "missing.txt"),
     ],

@@ -113,5 +113,7 @@ def _check_usage(options: Namespace) -> None:
         if getattr(options, name) < least:
             flag = name.replace("_", "-")
             raise UsageError(f"--{flag} is {getattr(options, name)}: it must be at least {least}")
+    if options.port > 65_535:
+        raise UsageError(f"--port is {options.port}: it must be at most 65535")
     if options.seconds <= 0:
         raise UsageError(f"--seconds is {options.seconds}: it must be more than 0")
