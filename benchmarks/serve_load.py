@@ -98,7 +98,9 @@ async def keep_asking(
     started = time.perf_counter()
 
     async def client() -> None:
-        while time.perf_counter() - started < seconds:
+        for number in itertools.count():
+            if number > 1 and time.perf_counter() - started >= seconds:  # two make a distribution
+                break
             answers.append(await server.ask(next(bodies)))
 
     await asyncio.gather(*(client() for _ in range(clients)))
