@@ -49,7 +49,7 @@ class MemoryWatch:
         ready = False
         while not self._over.wait(EVERY_WHEN_READY if ready else EVERY):
             ready = ready or self.ready.exists()
-            size = sum(map(_anonymous, _descendants(os.getpid())))
+            size = sum(map(anonymous, _descendants(os.getpid())))
             if size and ready:
                 self._running.append((time.monotonic(), size))
             elif size:
@@ -64,7 +64,7 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _anonymous(pid: int) -> int:
+def anonymous(pid: int) -> int:
     """KiB, of what is shared with other processes its share; 0 when the process has ended."""
     for line in _read(Path(f"/proc/{pid}/smaps_rollup")).splitlines():
         if line.startswith("Pss_Anon:"):

@@ -39,6 +39,7 @@ VERBS = (
     "compare",
     "align",
     "export",
+    "serve",
     "teach",
     "demo",
 )  # in the order of work

@@ -48,6 +48,9 @@ class DataConfig:
     directions: Literal["forward", "both"] = "forward"
     """both: one model learns to translate from src to tgt and back, each pair once an epoch in either
     direction; its vocabulary is joint."""
+    src_lang: str | None = None
+    """Language translated from, such as en. A corpus folder knows its own. With `pairs` it chooses texts of a
+    TMX file, {lang}, and fields without src_column."""
     tgt_lang: str | None = None
     """Language translated into, such as de: validation BLEU splits zh, ja and others by character. A corpus
     folder knows its own. With `pairs` it chooses texts, as src_lang does."""
@@ -66,8 +69,6 @@ class DataConfig:
     """Instead of valid_src and valid_tgt: files as in `pairs`."""
     format: FileFormat | None = None
     """Format of all files in `pairs` and `valid_pairs`, whatever their names."""
-    src_lang: str | None = None
-    """Language translated from: chooses texts of a TMX file, {lang}, and fields without src_column."""
     src_column: str | None = None
     """Column of a table, by name or number (from 1), or a field such as translation.de."""
     tgt_column: str | None = None

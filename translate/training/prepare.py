@@ -64,13 +64,15 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
                     "data.directions both needs one vocabulary for both languages, but there is one for "
                     "each: set tokenizer.joint true, or tokenizer.path to one tokenizer.model"
                 )
+            src_lang = config.data.src_lang or text.src_lang
             tgt_lang = config.data.tgt_lang or text.tgt_lang
             if old is not None:
+                src_lang = src_lang or old.config.data.src_lang
                 tgt_lang = tgt_lang or old.config.data.tgt_lang
             run.save_config(
                 replace(
                     config,
-                    data=replace(config.data, tgt_lang=tgt_lang),
+                    data=replace(config.data, src_lang=src_lang, tgt_lang=tgt_lang),
                     tokenizer=replace(config.tokenizer, joint=joint),
                 )
             )

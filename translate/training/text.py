@@ -62,7 +62,8 @@ class Text(NamedTuple):
 
     train: StoredPairs
     valid: list[Pair]
-    tgt_lang: str | None  # as the corpus says, if there is one
+    src_lang: str | None  # as the corpus says, if there is one
+    tgt_lang: str | None
 
 
 def read_text(data: DataConfig, seed: int, path: Path) -> Text:
@@ -77,17 +78,17 @@ def read_text(data: DataConfig, seed: int, path: Path) -> Text:
         InputError: the text is missing or bad.
         UsageError: no text was named, or more than one.
     """
-    train_pairs, valid_pairs, tgt_lang = open_text(data, seed)
+    train_pairs, valid_pairs, *languages = open_text(data, seed)
     train = StoredPairs.write(path, without_blank(train_pairs, "training"))
     if valid_pairs is not None:
-        return Text(train, list(without_blank(valid_pairs, "validation")), tgt_lang)
+        return Text(train, list(without_blank(valid_pairs, "validation")), *languages)
     # By groups of sources that differ in digits or punctuation only, so that none is in both parts.
     held_out = choose_held_out(train, {"valid": data.valid_size}, seed)
     numbers = (number for number, (src, _) in enumerate(train) if source_group(src) in held_out.groups)
     train = StoredPairs(path, train.count, frozenset(numbers))
     valid = held_out.pairs["valid"]
     log.info("no validation text given: held out %d pairs", len(valid))
-    return Text(train, valid, tgt_lang)
+    return Text(train, valid, *languages)
 
 
 def read_links(data: DataConfig, train: StoredPairs, path: Path) -> Iterator[list[Link]]:
@@ -136,7 +137,8 @@ class Opened(NamedTuple):
 
     train: Iterable[Pair]
     valid: Iterable[Pair] | None
-    tgt_lang: str | None  # that the corpus translates into
+    src_lang: str | None  # as the corpus says, if there is one
+    tgt_lang: str | None
 
 
 def open_text(data: DataConfig, seed: int) -> Opened:
@@ -168,11 +170,11 @@ def open_text(data: DataConfig, seed: int) -> Opened:
             )
         if valid is None and data.valid_src and data.valid_tgt:
             valid = stream_parallel(data.valid_src, data.valid_tgt)
-        return Opened(stream_pairs(sources, seed), valid, data.tgt_lang)
-    train_paths, valid_paths, tgt_lang = _find(data)
+        return Opened(stream_pairs(sources, seed), valid, data.src_lang, data.tgt_lang)
+    train_paths, valid_paths, languages = _find(data)
     if valid is None and valid_paths is not None:
         valid = stream_parallel(*valid_paths)
-    return Opened(stream_parallel(*train_paths), valid, tgt_lang)
+    return Opened(stream_parallel(*train_paths), valid, *languages)
 
 
 def describe_origin(data: DataConfig) -> str:
@@ -180,8 +182,8 @@ def describe_origin(data: DataConfig) -> str:
     return ", ".join(data.pairs) or data.corpus or f"{data.src} and {data.tgt}"
 
 
-def _find(data: DataConfig) -> tuple[Paths, Paths | None, str | None]:
-    """Where the training and the validation text are, and the language that the corpus translates into."""
+def _find(data: DataConfig) -> tuple[Paths, Paths | None, tuple[str | None, str | None]]:
+    """Where the training and the validation text are, and the corpus's two languages."""
     if data.corpus and (data.src or data.tgt):
         raise UsageError("got both --corpus and --src/--tgt: name one place to take the training text from")
     valid = (data.valid_src, data.valid_tgt) if data.valid_src and data.valid_tgt else None
@@ -189,10 +191,10 @@ def _find(data: DataConfig) -> tuple[Paths, Paths | None, str | None]:
         files = find_files(data.corpus)
         if "train" not in files.splits:
             raise InputError(f"{data.corpus} has no training part, only {', '.join(files.splits)}")
-        return files.splits["train"], valid or files.splits.get("valid"), files.tgt_lang
+        return files.splits["train"], valid or files.splits.get("valid"), (files.src_lang, files.tgt_lang)
     if not (data.src and data.tgt):
         raise UsageError("no training text: give --corpus FOLDER, --src FILE and --tgt FILE, or --pairs FILE")
-    return (data.src, data.tgt), valid, None
+    return (data.src, data.tgt), valid, (None, None)
 
 
 def without_blank(pairs: Iterable[Pair], which: str) -> Iterator[Pair]:

@@ -1,0 +1,254 @@
+"""What the endpoints answer, without a network."""
+
+import dataclasses
+import threading
+
+import pytest
+import torch
+from serving import DE_EN, TEXT, client_of, error_of, post
+from tiny import tiny_run
+
+from translate.run_directory import RunDirectory
+from translate.serve import app as app_module
+from translate.serve.limits import Limits
+from translate.translator import Translator
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return tiny_run(tmp_path_factory.mktemp("runs"), directions="both")
+
+
+@pytest.fixture(scope="module")
+def client(run):
+    with client_of([run], limits=Limits(characters=2000, texts=20)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def expected(run):
+    """The translation of a text, alone."""
+    translators = {backwards: Translator(run, backwards=backwards) for backwards in (False, True)}
+    return lambda text, backwards=False: translators[backwards].translate([text])[0].text
+
+
+# Translating
+
+
+@pytest.mark.parametrize("how", ["json", "data", "params"])
+def test_json_forms_and_query_parameters_are_one(client, expected, how):
+    response = client.post("/translate", **{how: {"q": TEXT, **DE_EN}})
+    assert response.status_code == 200
+    assert response.json() == {"translatedText": expected(TEXT)}
+
+
+def test_a_multipart_form_is_read_too(client, expected):
+    fields = {name: (None, value) for name, value in {"q": TEXT, **DE_EN}.items()}
+    assert client.post("/translate", files=fields).json() == {"translatedText": expected(TEXT)}
+
+
+def test_the_body_wins_over_the_query(client, expected):
+    response = client.post("/translate?q=no&source=de", data={"q": TEXT, "target": "en"})
+    assert response.json() == {"translatedText": expected(TEXT)}
+
+
+@pytest.mark.parametrize("how", ["json", "data", "params"])
+def test_several_texts_become_as_many(client, expected, how):
+    texts = [TEXT, "Guten Morgen!", ""]
+    response = client.post("/translate", **{how: {"q": texts, **DE_EN}})
+    assert response.json() == {"translatedText": [expected(text) for text in texts[:2]] + [""]}
+
+
+def test_either_direction_is_translated(client, expected):
+    text = "Two children are playing."
+    answer = post(client, q=text, source="en", target="de").json()
+    assert answer == {"translatedText": expected(text, backwards=True)}
+
+
+def test_alternatives_are_the_next_best(client, run):
+    answer = post(client, q=TEXT, **DE_EN, alternatives=3).json()
+    translator = Translator(run)
+    search = dataclasses.replace(translator.config.search, n_best=4, beam_size=4)
+    four = translator.translate([TEXT], search)
+    texts = list(dict.fromkeys(text for text, _ in four[0].alternatives))
+    assert answer == {"translatedText": texts[0], "alternatives": texts[1:]}
+    assert len(texts) > 2
+
+
+def test_alternatives_of_several_texts_are_several_lists(client):
+    answer = post(client, q=[TEXT, "Guten Morgen!"], **DE_EN, alternatives=1).json()
+    single = post(client, q=TEXT, **DE_EN, alternatives=1).json()
+    assert answer["alternatives"][0] == single["alternatives"]
+    assert len(answer["alternatives"]) == 2
+
+
+def test_lines_are_translated_one_by_one(client, expected):
+    answer = post(client, q=f"{TEXT}\n\n  Guten Morgen!\r\n", **DE_EN).json()
+    assert answer["translatedText"] == f"{expected(TEXT)}\n\n  {expected('Guten Morgen!')}\r\n"
+
+
+def test_tags_of_html_are_kept(client, expected):
+    answer = post(client, q="<p>Guten Morgen! <b>Ein Hund</b></p>", **DE_EN, format="html").json()
+    assert answer["translatedText"].startswith("<p>")
+    assert answer["translatedText"].endswith("</b></p>")
+    assert " <b>" in answer["translatedText"]
+
+
+def test_a_script_in_a_text_is_a_text(client):
+    response = post(client, q="<script>alert(1)</script>", **DE_EN)
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["content-security-policy"] == "default-src 'self'"
+
+
+def test_the_source_language_is_detected(client, expected):
+    answer = post(client, q=TEXT, source="auto", target="en").json()
+    assert answer["translatedText"] == expected(TEXT)
+    assert answer["detectedLanguage"] == {"language": "de", "confidence": 100.0}
+    both = post(client, q=[TEXT, "12"], source="auto", target="en").json()
+    assert [found["language"] for found in both["detectedLanguage"]] == ["de", "de"]
+
+
+def test_a_text_without_letters_has_some_language(client):
+    assert post(client, q="12", source="auto", target="en").json()["detectedLanguage"] == {
+        "language": "de",
+        "confidence": 0.0,
+    }
+
+
+def test_requests_at_once_get_what_each_gets_alone(client, expected):
+    texts = [f"{'Hund ' * (n % 5)}Wiese {n}" for n in range(24)]
+    answers = {}
+
+    def ask(text):
+        answers[text] = post(client, q=text, **DE_EN).json()["translatedText"]
+
+    threads = [threading.Thread(target=ask, args=(text,)) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {text: expected(text) for text in texts}
+    numbers = client.get("/metrics").text
+    batches = float(numbers.split("seq2see_batch_texts_count ")[1].split()[0])
+    assert batches < float(numbers.split("seq2see_batch_texts_sum ")[1].split()[0])
+
+
+# The other endpoints
+
+
+def test_languages_name_what_each_can_become(client):
+    assert client.get("/languages").json() == [
+        {"code": "de", "name": "German", "targets": ["en"]},
+        {"code": "en", "name": "English", "targets": ["de"]},
+    ]
+
+
+def test_the_languages_of_a_text_are_detected(client):
+    found = post(client, "/detect", q="Zwei Kinder spielen").json()
+    assert [each["language"] for each in found] == ["de", "en"]
+    assert found[0]["confidence"] > 90
+    assert post(client, "/detect", q="12").json() == [{"language": "de", "confidence": 0.0}]
+    assert error_of(post(client, "/detect")) == "Invalid request: missing q parameter"
+
+
+def test_the_settings_are_those_a_page_of_libretranslate_reads(client):
+    assert client.get("/frontend/settings").json() == {
+        "charLimit": 2000,
+        "frontendTimeout": 500,
+        "apiKeys": False,
+        "keyRequired": False,
+        "suggestions": False,
+        "filesTranslation": False,
+        "supportedFilesFormat": [],
+        "language": {
+            "source": {"code": "de", "name": "German"},
+            "target": {"code": "en", "name": "English"},
+        },
+    }
+
+
+@pytest.mark.parametrize(("source", "target"), [("de", "en"), ("en", "de")])
+def test_a_pair_is_aligned_as_by_the_command(client, run, source, target):
+    from translate.alignment.extract import align_pairs, choose_attention
+    from translate.alignment.words import at_level, links
+
+    pair = ("Ein Hund läuft.", "A dog runs.")
+    answer = post(client, "/align", src=pair[0], tgt=pair[1], source=source, target=target).json()
+    translator = Translator(run)
+    backwards = source == "en"
+    reading = choose_attention(translator.config.model)
+    asked = [pair[::-1] if backwards else pair]
+    [pieces] = align_pairs(translator.model, translator.tokenizers, asked, reading, backwards=backwards)
+    words = at_level(pieces, "word")
+    assert (answer["src"], answer["tgt"]) == pair
+    assert answer["src_tokens"] == ["Ein", "Hund", "läuft.", "</s>"]
+    assert answer["tgt_tokens"] == ["A", "dog", "runs.", "</s>"]
+    torch.testing.assert_close(
+        torch.tensor(answer["weights"]), torch.tensor(words.weights), atol=1e-5, rtol=0
+    )
+    assert [tuple(link) for link in answer["links"]] == links(words)
+    assert answer["attention"] == "additive attention"
+
+
+def test_without_a_translation_the_models_own_is_aligned(client, expected):
+    answer = post(client, "/align", src=TEXT, **DE_EN, level="subword").json()
+    assert answer["tgt"] == expected(TEXT)
+    assert answer["level"] == "subword pieces"
+
+
+def test_a_choice_that_was_made_for_a_run_is_kept(tmp_path):
+    from translate.alignment.choose import Choice, save_choice
+    from translate.alignment.extract import choose_attention
+
+    run = RunDirectory.open(tiny_run(tmp_path))
+    save_choice(run, Choice(choose_attention(run.config.model, shift=1), 0.9, "by hand", 0.5, 7))
+    with client_of([run.path]) as client:
+        answers = [post(client, "/align", src=TEXT, tgt="A dog.", **DE_EN).json() for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert "shifted (chosen on 7 pairs: by hand, 50.0%)" in answers[0]["attention"]
+    assert all(answers[0]["weights"][tgt][src] >= 0.9 for src, tgt in answers[0]["links"])
+
+
+def test_what_is_too_long_to_align_is_refused(client):
+    error = error_of(post(client, "/align", src="ä" * 600 + " b" * 300, tgt="b", **DE_EN))
+    assert error.startswith("Invalid request: a text has ")
+    assert error.endswith(" pieces, more than the 1024 that are aligned")
+
+
+def test_the_description_says_how_each_endpoint_is_called(client):
+    described = client.get("/openapi.json").json()
+    assert set(described["paths"]) == {
+        *(
+            "/translate",
+            "/detect",
+            "/align",
+            "/languages",
+            "/frontend/settings",
+            "/health",
+            "/ready",
+            "/metrics",
+        )
+    }
+    operation = described["paths"]["/translate"]["post"]
+    assert set(operation["requestBody"]["content"]) == {
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+    }
+    assert "q" in {parameter["name"] for parameter in operation["parameters"]}
+    assert set(operation["responses"]) == {"200", "400", "403", "408", "413", "429", "500", "503", "504"}
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/"])
+def test_no_page_is_served_that_loads_from_elsewhere(client, path):
+    assert error_of(client.get(path), 404) == "Not Found"
+
+
+def test_a_page_is_served_if_there_is_one(run, tmp_path, monkeypatch):
+    (tmp_path / "index.html").write_text("<p>a page</p>")
+    monkeypatch.setattr(app_module, "PAGE", tmp_path)
+    with client_of([run]) as client:
+        assert client.get("/").text == "<p>a page</p>"
+        assert client.get("/languages").json()[0]["code"] == "de"
+        assert client.get("/../serving.py").status_code == 404
