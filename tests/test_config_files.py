@@ -149,6 +149,6 @@ def test_every_setting_has_its_fields_docstring_as_help():
     assert list(helps) == list(setting_names())
     assert helps["training.seed"] == "Everything random follows from it."
     assert helps["data.tgt_lang"].endswith(
-        "splits zh, ja and others by character. A corpus\nfolder knows its own."
+        "A corpus\nfolder knows its own. With `pairs` it chooses texts, as src_lang does."
     )
     assert all(helps.values())

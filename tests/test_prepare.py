@@ -61,13 +61,13 @@ def test_packed_files_make_the_same_run(config, tmp_path):
     assert about[0] == about[1]
 
 
-def test_a_corpus_folder_gives_train_valid_and_the_language(config, tmp_path):
+def test_a_corpus_folder_gives_train_valid_and_the_languages(config, tmp_path):
     corpus = corpus_folder(tmp_path, train=PAIRS, valid=VALID, test=numbers(5, seed=2))
     config = with_data(config, corpus=corpus, src=None, tgt=None, valid_src=None, valid_tgt=None)
     run = prepare_run(config, tmp_path / "run")
     assert training_texts(run) == PAIRS
     assert run.read_valid() == tuple(map(list, zip(*VALID, strict=True)))
-    assert run.config == with_data(config, tgt_lang="zh")
+    assert run.config == with_data(config, src_lang="de", tgt_lang="zh")
     assert run.read_json(run.data_path)["from"] == corpus
 
 

@@ -11,7 +11,7 @@ import re
 import sys
 import typing
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -48,14 +48,18 @@ class Parser(jsonargparse.ArgumentParser):
         )
         self.aliases: dict[str, str] = {}
         self.has_settings = False
+        self.complete: Callable[[Namespace], None] | None = None
 
-    def add_config(self) -> None:
+    def add_config(self, complete: Callable[[Namespace], None] | None = None) -> None:
         """Add every setting, the everyday flags, `--config` and `--print-config`.
 
         `read_config` makes a Config of what is parsed. The namespace's `given` names the settings that flags
         or files gave; the others have their defaults.
+
+        Args:
+            complete: sets settings that were not given, before all are printed.
         """
-        self.has_settings = True
+        self.has_settings, self.complete = True, complete
         everyday = self.add_argument_group("everyday flags")
         config_files = self.add_argument_group("config files")
         config_files.add_argument(
@@ -104,11 +108,13 @@ class Parser(jsonargparse.ArgumentParser):
             [*in_order, *(["--", *texts] if texts else [])], namespace, **kwargs
         )
         if "print_config" in options:
-            if options.print_config:
-                sys.stdout.write(dump_config(read_config(options)))
-                self.exit()
             known = set(setting_names())
             options.given = tuple(dict.fromkeys(flag[2:] for flag, _ in flags if flag[2:] in known))
+            if options.print_config:
+                if self.complete is not None:
+                    self.complete(options)
+                sys.stdout.write(dump_config(read_config(options)))
+                self.exit()
         return options
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:

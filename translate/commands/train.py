@@ -1,5 +1,7 @@
 """Train a model: tokenizer, encoder-decoder, validation by BLEU, all into one run directory."""
 
+from typing import Any
+
 from jsonargparse import Namespace
 
 from translate.arguments import Parser
@@ -8,6 +10,7 @@ from translate.config_files import read_config
 from translate.errors import UsageError
 
 STEPS = "training.max_steps"
+TEXT = {"data.corpus", "data.src", "data.pairs"}  # of which one is given, or there is nothing to train on
 
 
 def add_arguments(parser: Parser) -> None:
@@ -19,16 +22,12 @@ def add_arguments(parser: Parser) -> None:
         metavar="RUN",
         help="Go on with this run from its last checkpoint; beside it only --max-steps can be given.",
     )
-    parser.add_config()
+    parser.add_config(complete)
 
 
 def run(options: Namespace) -> None:
     """Train, or go on training."""
-    if options.resume is None and options.initial.run is not None:
-        from translate.training.initial import fine_tuning_settings
-
-        for name, value in fine_tuning_settings(options.initial.run, options.given).items():
-            options[name] = value
+    complete(options)
     config = read_config(options)
     if options.resume is None:
         if options.out is None:
@@ -48,3 +47,21 @@ def run(options: Namespace) -> None:
     from translate.training.trainer import resume
 
     resume(options.resume, config.training.max_steps if STEPS in options.given else None)
+
+
+def complete(options: Namespace) -> None:
+    """Set what nobody gave: in fine-tuning as in the old run, else, without a config file, by corpus size."""
+    settings: dict[str, Any] = {}
+    if options.resume is not None:
+        return
+    if options.initial.run is not None:
+        from translate.training.initial import fine_tuning_settings
+
+        settings = fine_tuning_settings(options.initial.run, options.given)
+    elif options.config is None and not TEXT.isdisjoint(options.given):
+        from translate.training.recipe import recipe_settings
+
+        config = read_config(options)
+        settings = recipe_settings(config.data, config.training.seed, options.given)
+    for name, value in settings.items():
+        options[name] = value
