@@ -54,15 +54,17 @@ def read_runs(path: Path) -> list[Run]:
     """Read the runs in their order; one that is `like` another has its settings, too.
 
     Raises:
-        SystemExit: a name is there twice or missing, or an entry is none that exists.
+        SystemExit: a name is missing or not its own, or something else is listed than there can be.
     """
     entries: dict[str, dict[str, Any]] = {}
     runs = []
     for entry in yaml.safe_load(path.read_text(encoding="utf-8")):
         name = entry.get("name")
         unknown = entry.keys() - {"name", "like", "why", "seeds", "test", *INHERITED}
-        if name is None or name in entries or unknown:
-            sys.exit(f"{path}: {entry} has no name of its own, or unknown entries {sorted(unknown)}")
+        if name is None or name in entries:
+            sys.exit(f"{path}: {entry} has no name of its own")
+        if unknown:
+            sys.exit(f"{path}: {name} has unknown entries: {', '.join(sorted(unknown))}")
         other = entries.get(entry.get("like"), {})
         if "like" in entry and not other:
             sys.exit(f"{path}: {name} is like {entry['like']}, which does not stand before it")
@@ -79,11 +81,16 @@ def read_runs(path: Path) -> list[Run]:
     return runs
 
 
+def training(run: Run, directory: Path) -> list[str]:
+    """Return the words of the command that trains."""
+    train = ["train", "--config", run.config, "--corpus", run.corpus, "--out", str(directory)]
+    return [*train, "--seed", str(run.seed), "--threads", "1", *_flags(run.settings)]
+
+
 def carry_out(run: Run, folder: Path) -> dict[str, Any]:
     """Train, or go on training, and score; everything by commands that anyone can give."""
     directory, log = folder / run.label, folder / f"{run.label}.log"
-    train = ["train", "--config", run.config, "--corpus", run.corpus, "--out", str(directory)]
-    train += ["--seed", str(run.seed), "--threads", "1", *_flags(run.settings)]
+    train = training(run, directory)
     if not (directory / "summary.json").is_file():
         if (directory / "last.ckpt").is_file():
             seq2see(["train", "--resume", str(directory)], log)
