@@ -28,6 +28,10 @@ from measuring import describe, save
 from quality import describe_machine
 from quality_table import ROOT
 
+from translate.bootstrap import paired_bootstrap
+from translate.evaluation import count_matches
+from translate.text_files import read_lines
+
 EXPERIMENTS = Path("benchmarks", "experiments.yaml")
 RESULTS = Path("benchmarks", "results", "experiments")
 INHERITED = ("corpus", "config", "settings", "search")
@@ -43,6 +47,8 @@ class Run(NamedTuple):
     search: dict[str, Any]  # flags of `evaluate`
     test: bool
     seed: int
+    like: str | None = None  # the run that it is compared with
+    why: str = ""
 
     @property
     def label(self) -> str:
@@ -75,9 +81,8 @@ def read_runs(path: Path) -> list[Run]:
             "search": {**other.get("search", {}), **entry.get("search", {})},
         }
         entries[name] = whole
-        runs += [
-            Run(name, **whole, test=entry.get("test", False), seed=seed) for seed in entry.get("seeds", [1])
-        ]
+        about = {"test": entry.get("test", False), "like": entry.get("like"), "why": entry.get("why", "")}
+        runs += [Run(name, **whole, **about, seed=seed) for seed in entry.get("seeds", [1])]
     return runs
 
 
@@ -118,6 +123,7 @@ def carry_out(run: Run, folder: Path) -> dict[str, Any]:
             commands.append(evaluate)
     return {
         **run._asdict(),
+        "difference": difference(run, corpus["tgt_lang"]),
         "commands": [shlex.join(["seq2see", *command]) for command in commands],
         "corpus_is": corpus,
         "machine": describe_machine(),
@@ -125,6 +131,21 @@ def carry_out(run: Run, folder: Path) -> dict[str, Any]:
         "validations": (directory / "metrics.csv").read_text(encoding="utf-8").splitlines(),
         "evaluations": evaluations,
     }
+
+
+def difference(run: Run, tgt_lang: str) -> dict[str, Any] | None:
+    """Say how far its validation BLEU is above that of the run it is like, of the same seed or else 1."""
+    others = [RESULTS / f"{run.like}.{seed}.valid.txt" for seed in (run.seed, 1)]
+    other = next((path for path in others if path.is_file()), None)
+    if other is None:
+        return None
+    references = read_lines(Path(run.corpus, f"valid.{tgt_lang}"))
+    ours, theirs = (
+        count_matches(read_lines(path), references, tgt_lang)[0]
+        for path in (RESULTS / f"{run.label}.valid.txt", other)
+    )
+    found = paired_bootstrap(ours.rows, theirs.rows, ours.score)
+    return {"from": other.name, **found._asdict()}
 
 
 def seq2see(arguments: Sequence[str], log: Path) -> str:

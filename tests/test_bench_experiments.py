@@ -46,10 +46,10 @@ def test_a_run_that_is_like_another_changes_what_it_says(experiments, listed):
         "- {name: b, like: a, why: because, settings: {y: 3}, seeds: [1, 2], test: true}\n"
     )
     first, *others = experiments.read_runs(path)
-    assert first == ("a", "c", "f", {"x": 1, "y": 2}, {"length-penalty": 0.6}, False, 1)
+    assert first[:7] == ("a", "c", "f", {"x": 1, "y": 2}, {"length-penalty": 0.6}, False, 1)
     assert [run.label for run in others] == ["b.1", "b.2"]
     assert all(run.settings == {"x": 1, "y": 3} and run.test for run in others)
-    assert others[0].search == first.search
+    assert (others[0].search, others[0].like, others[0].why) == (first.search, "a", "because")
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,9 @@ def test_the_queue_keeps_what_is_finished_and_goes_on_after_a_failure(
             raise RuntimeError(f"exit code {code}")
         return capsys.readouterr().out
 
+    def read(label):
+        return json.loads((tmp_path / f"results/{label}.json").read_text(encoding="utf-8"))
+
     monkeypatch.setattr(experiments, "seq2see", in_process)
     monkeypatch.setattr(experiments, "RESULTS", tmp_path / "results")
     (tmp_path / "results").mkdir()
@@ -106,13 +109,64 @@ def test_the_queue_keeps_what_is_finished_and_goes_on_after_a_failure(
     )
     bad = good._replace(name="bad", settings={"model.dropout": 2})
     queue = experiments.Queue([bad, good], tmp_path, commits=False)
-    queue.work(min(experiments.os.sched_getaffinity(0)))
+    core = min(experiments.os.sched_getaffinity(0))
+    queue.work(core)
     assert queue.failed == ["bad.3"]
     assert ran == ["train", "train", "evaluate", "evaluate", "evaluate"]
-    result = json.loads((tmp_path / "results/good.3.json").read_text(encoding="utf-8"))
+    queue.waiting.append(good._replace(name="again", like="good", test=False, settings={}))
+    queue.work(core)
+    again = read("again.3")
+    assert again["difference"]["from"] == "good.3.valid.txt"
+    bleu = [scores["evaluations"]["valid"]["scores"][0]["value"] for scores in (again, read("good.3"))]
+    assert again["difference"]["difference"] == pytest.approx(bleu[0] - bleu[1])
+    result = read("good.3")
     assert list(result["evaluations"]) == ["valid", "test", "test_new"]
     assert result["evaluations"]["valid"]["search"]["length_penalty"] == 0.5
     assert "--model.dropout 0.1" in result["commands"][0]
     assert len(result["validations"]) == 3  # a head, and two
     assert (tmp_path / "results/good.3.test.txt").read_bytes().count(b"\n") == 4
     assert not experiments.Queue([good], tmp_path, commits=False).waiting
+
+
+def result(name, bleu, like=None, p_value=None, **tests):
+    """What experiments.py keeps of a run, as far as the table wants it."""
+    parts = {"valid": bleu, **tests}
+    names = ("BLEU", "BLEU (lowercased, Moses-tokenised)")
+    evaluations = {
+        part: {"scores": [{"name": each, "value": value, "signature": "s"} for each in names]}
+        for part, value in parts.items()
+    }
+    found = (
+        None if p_value is None else {"from": f"{like}.1.valid.txt", "difference": 1.5, "p_value": p_value}
+    )
+    return {
+        "name": name,
+        "why": "an idea",
+        "like": like,
+        "config": "configs/a.yaml",
+        "corpus_is": {"name": "m", "src_lang": "en", "tgt_lang": "de", "splits": {"train": 1234}},
+        "machine": {"cpu": "C", "torch": "2"},
+        "summary": {"steps": 4400, "minutes": 29.6},
+        "difference": found,
+        "evaluations": evaluations,
+    }
+
+
+def test_the_table_has_means_and_differences(pytestconfig, monkeypatch):
+    monkeypatch.syspath_prepend(pytestconfig.rootpath / "benchmarks")
+    tables = importlib.import_module("experiments_table")
+    results = {
+        "base": [result("base", 38.0), result("base", 39.0)],
+        "idea": [result("idea", 40.0, "base", 0.01, test=41.26)],
+    }
+    lines = tables.table(results).splitlines()
+    assert lines[0] == "**base**: m, en to de, 1,234 pairs, [configs/a.yaml](../configs/a.yaml)"
+    assert lines[4] == "| base | an idea | 4,400 | 30 | 38.5 (38.0 to 39.0) |  | 2 |  |  |"
+    assert lines[5].endswith("| 40.0 | +1.5 to base (p < 0.05 in 1 of 1) | 1 | 41.3 | 41.3 |")
+
+
+def test_the_page_has_the_table_of_the_kept_results(pytestconfig, monkeypatch):
+    monkeypatch.syspath_prepend(pytestconfig.rootpath / "benchmarks")
+    tables = importlib.import_module("experiments_table")
+    results = tables.read_results()
+    assert not results or tables.table(results) in tables.PAGE.read_text(encoding="utf-8")
