@@ -38,8 +38,8 @@ def table(results: dict[str, list[Result]]) -> str:
     first: dict[str, str] = {}  # of each run, the one that it comes from
     families: dict[str, list[str]] = {}
     for name, seeds in results.items():
-        like = seeds[0]["like"]
-        first[name] = first.get(like, like) if like else name
+        like: str | None = seeds[0]["like"]
+        first[name] = name if like is None else first.get(like, like)
         families.setdefault(first[name], []).append(name)
     parts = []
     for family, names in families.items():
@@ -112,11 +112,11 @@ def _notes(results: dict[str, list[Result]]) -> list[str]:
     }
     machines = {f"{one['machine']['cpu']}, torch {one['machine']['torch']}" for one in every}
     return [
-        "Beam 5, length penalty 1 unless the run says otherwise, one core each, the weights that were best in "
-        f"validation. {' / '.join(sorted(machines))}, shared with other work: minutes are rough. Differences are "
-        "tested by paired bootstrap on the validation text; on its thousand sentences about half a point is noise. "
-        "Settings, translations and the log of every run: `benchmarks/results/experiments/`; a run is made again "
-        "by `python benchmarks/experiments.py --only NAME`.",
+        "Beam 5, length penalty 1 unless the run says otherwise, one core each, the weights that were best "
+        f"in validation. {' / '.join(sorted(machines))}, shared with other work: minutes are rough. Differences "
+        "are tested by paired bootstrap on the validation text; on its thousand sentences about half a point "
+        "is noise. Settings, translations and the log of every run: `benchmarks/results/experiments/`; a run "
+        "is made again by `python benchmarks/experiments.py --only NAME`.",
         "",
         f"Signatures: {'; '.join(sorted(signatures))}.",
     ]
