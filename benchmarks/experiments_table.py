@@ -112,8 +112,8 @@ def _notes(results: dict[str, list[Result]]) -> list[str]:
     }
     machines = {f"{one['machine']['cpu']}, torch {one['machine']['torch']}" for one in every}
     return [
-        "Beam 5, length penalty 1 unless the run says otherwise, one core each, the weights that were best "
-        f"in validation. {' / '.join(sorted(machines))}, shared with other work: minutes are rough. Differences "
+        "Beam 5, length penalty 1 unless the run says otherwise, one core each, the weights best in "
+        f"validation. {' / '.join(sorted(machines))}, shared with other work: minutes are rough. Differences "
         "are tested by paired bootstrap on the validation text; on its thousand sentences about half a point "
         "is noise. Settings, translations and the log of every run: `benchmarks/results/experiments/`; a run "
         "is made again by `python benchmarks/experiments.py --only NAME`.",
