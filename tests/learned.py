@@ -1,9 +1,13 @@
-"""A model of configs/synthetic.yaml, learnt from the synthetic corpus in a minute or two."""
+"""Models learnt from the synthetic corpus, and how right their links are."""
 
 import subprocess
 import sys
 from pathlib import Path
 
+from translate.alignment.aer import Gold, error_rate
+from translate.alignment.extract import Reading, align_pairs
+from translate.alignment.symmetrize import Mean, combine
+from translate.alignment.words import Extraction, at_level
 from translate.corpora import Corpus, write_corpus
 from translate.corpora.synthetic import make_synthetic
 from translate.translator import Translator
@@ -11,13 +15,39 @@ from translate.translator import Translator
 ROOT = Path(__file__).parents[1]
 
 
-def learn(folder: Path, *settings: str) -> tuple[Corpus, Translator]:
+def learn(folder: Path, *settings: str, config: str = "synthetic") -> tuple[Corpus, Translator]:
     """Make the corpus, and train with these flags besides the config's."""
     corpus = make_synthetic(20_000, seed=1)
     write_corpus(corpus, folder / "corpus")
     # In a process of its own: the checks of every call's shapes would take longer than the training.
-    command = [sys.executable, "-m", "seq2see", "train", "--config", ROOT / "configs/synthetic.yaml"]
+    command = [sys.executable, "-m", "seq2see", "train", "--config", ROOT / f"configs/{config}.yaml"]
     command += ["--corpus", folder / "corpus", "--out", folder / "run"]
     command += ["--precision", "float32", "--threads", "1", *settings]
     subprocess.run([*map(str, command)], check=True, cwd=ROOT)
     return corpus, Translator(folder / "run")
+
+
+def error_rate_of_both(
+    corpus: Corpus, translator: Translator, reading: Reading, mean: Mean, extract: Extraction, *rules: float
+) -> float:
+    """Alignment error rate on the test part, of the links in the mean of both directions' weights.
+
+    Args:
+        rules: threshold, and share of the strongest link of the source word.
+    """
+    test = corpus.splits["test"]
+    pairs = list(zip(test["src"], test["tgt"], strict=True))
+    forward, backward = (
+        align_pairs(translator.model, translator.tokenizers, pairs, reading, backwards=backwards)
+        for backwards in (False, True)
+    )
+    threshold, relative = rules
+    found = [
+        combine(at_level(one, "token"), at_level(other, "token"), mean, threshold, extract, relative).links
+        for one, other in zip(forward, backward, strict=True)
+    ]
+    gold = [
+        Gold(frozenset(tuple(map(int, link.split("-"))) for link in line.split()), frozenset())
+        for line in corpus.links["test"]
+    ]
+    return error_rate(found, gold).aer
