@@ -243,7 +243,8 @@ def table(results: Sequence[dict[str, Any]]) -> str:
             if row["named"]:
                 cells[0] = f"**{cells[0]}**"
             lines.append(f"| {row['system']} | {row['how']} | {' | '.join(cells)} |")
-        lines.append("")
+        bleu = [f"{name} {summary['best_bleu']:.1f}" for name, summary in result["training"].items()]
+        lines += ["", f"BLEU on held-out pairs of Tatoeba, greedy, one run each: {'; '.join(bleu)}.", ""]
     return "\n".join(lines[:-1])
 
 

@@ -62,9 +62,11 @@ def row(system, aer, *, named=False):
 
 def test_the_row_that_was_named_is_in_bold(benchmark):
     rows = [row("eflomal", 0.3), row("seq2see", 0.2, named=True)]
-    lines = benchmark.table([{"languages": ["de", "en"], "rows": rows}]).splitlines()
+    training = {"seq2see": {"best_bleu": 34.98}, "seq2see, guided by itself": {"best_bleu": 35.64}}
+    lines = benchmark.table([{"languages": ["de", "en"], "rows": rows, "training": training}]).splitlines()
     assert lines[0] == "**de-en**"
-    assert lines[-2:] == [
+    assert lines[-1].endswith("one run each: seq2see 35.0; seq2see, guided by itself 35.6.")
+    assert lines[-4:-2] == [
         "| eflomal | union | 30.0 | 50.0 | 25.0 | 30.0 |",
         "| seq2see | union | **20.0** | 50.0 | 25.0 | 20.0 |",
     ]
