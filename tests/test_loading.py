@@ -98,7 +98,7 @@ def aliases_of_aliases():
         ("training: {seed: 2001-13-45}", "a value makes no sense (month must be in 1..12)"),
         ("training: {seed: !!bool x}", "a value makes no sense ('x')"),
         ("training: {seed: !!timestamp x}", "a value makes no sense ("),
-        ("model: !!map x", "expected a mapping node, but found scalar"),
+        ("model: !!map x", "expected a mapping"),
         (f"training: {{seed: {'9' * 5000}}}", "a value makes no sense (Exceeds the limit"),
     ],
     ids=["tag", "whole", "aliases", "itself", "deep", "day", "bool", "timestamp", "map", "digits"],

@@ -206,9 +206,11 @@ class _Loader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         return node
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):  # as in "!!map x"
+            raise yaml.constructor.ConstructorError(None, None, "expected a mapping", node.start_mark)
         seen = set()
-        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else []:
+        for key_node, _ in node.value:
             if isinstance(key_node, yaml.ScalarNode):
                 if key_node.value in seen:
                     problem = f"{key_node.value} is set twice"
