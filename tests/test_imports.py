@@ -16,7 +16,7 @@ PACKAGE = ROOT / "translate"
 ORDER = [
     ["errors"],
     ["compression"],
-    ["bootstrap", "config", "grouping", "mbr", "platforms", "text_files"],
+    ["bootstrap", "config", "grouping", "mbr", "platforms", "text_files", "whole_files"],
     ["engine"],
     ["attention", "config_files", "corpora", "dropout", "gru", "search", "tokenizer"],
     ["arguments", "padding", "transformer"],
@@ -59,6 +59,7 @@ DOORS = {
     "sentencepiece": ["tokenizer"],
     "starlette": ["serve"],
     "systran_align": ["alignment.statistical"],
+    "tensorboard": ["training"],
     "uvicorn": ["serve.server"],
     "yaml": ["config_files"],
 }

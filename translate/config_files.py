@@ -176,6 +176,10 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
         raise InputError(f"{path}, line {line}: not a config file: {error.problem}") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not a config file: {readable(str(error))}") from error
+    except _ODD_VALUES as error:
+        raise InputError(f"{path}: not a config file: a value makes no sense ({error})") from error
+    except RecursionError:
+        raise InputError(f"{path}: not a config file: its values are nested too deeply") from None
     if values is None:  # an empty file, or only comments
         return {}
     if not isinstance(values, dict):
@@ -184,10 +188,27 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
     return values
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without objects of Python, and without a key written twice, of which one would be lost."""
+# What PyYAML raises for a day such as 2001-13-45, for "!!bool x", or for a number of 5,000 digits.
+_ODD_VALUES = (ValueError, KeyError, AttributeError, TypeError)
+_MOST_VALUES = 10_000
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+
+class _Loader(yaml.SafeLoader):
+    """YAML without objects of Python, and without a key written twice, of which one would be lost.
+
+    Nor with aliases of aliases of aliases: nine lines can stand for a thousand million values.
+    """
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None and _count_values(node, {}) > _MOST_VALUES:
+            problem = f"it has more than {_MOST_VALUES:,} values, those of its aliases counted"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return node
+
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):  # as in "!!map x"
+            raise yaml.constructor.ConstructorError(None, None, "expected a mapping", node.start_mark)
         seen = set()
         for key_node, _ in node.value:
             if isinstance(key_node, yaml.ScalarNode):
@@ -196,6 +217,17 @@ class _Loader(yaml.SafeLoader):
                     raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
                 seen.add(key_node.value)
         return super().construct_mapping(node, deep)
+
+
+def _count_values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for: too many for one that holds itself."""
+    if id(node) not in known:
+        known[id(node)] = _MOST_VALUES + 1
+        inside = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else []
+        if isinstance(node, yaml.SequenceNode):
+            inside = node.value
+        known[id(node)] = 1 + sum(_count_values(part, known) for part in inside)
+    return known[id(node)]
 
 
 def _flat(values: Mapping[Any, Any], cls: type, prefix: str = "") -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from translate.config import Config
 from translate.config_files import dump_config, load_config
 from translate.errors import InputError
+from translate.whole_files import aside, sync, write_whole
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +58,7 @@ class RunDirectory:
         self.tuning_path = path / "tuning.json"
         self.card_path = path / "README.md"
         self.data_path = path / "data.json"
+        self.bad_batch_path = path / "bad_batch.safetensors"
         self.ids_path = path / "ids"
         self.links_path = path / "ids" / "links.arrow"
         self.text_path = path / "ids" / "text.arrow"
@@ -118,7 +120,7 @@ class RunDirectory:
 
     def save_config(self, config: Config, note: str = "") -> None:
         """Write the settings, below a note for people."""
-        _write(self.config_path, ((f"# {note}\n" if note else "") + dump_config(config)).encode())
+        write_whole(self.config_path, ((f"# {note}\n" if note else "") + dump_config(config)).encode())
         self.config = config
 
     def tokenizers(self) -> "Tokenizers":
@@ -152,13 +154,16 @@ class RunDirectory:
 
     def save_weights(self, model: "Seq2Seq", tokenizers: "Tokenizers") -> None:
         """Write the weights, with the hash of the tokenizers that they were trained with."""
+        from safetensors import SafetensorError
         from safetensors.torch import save_model
 
-        aside = self.weights_path.with_suffix(".new")
-        # save_model, not save_file: tied weights share memory.
-        save_model(model, str(aside), metadata={"tokenizers": _fingerprint(tokenizers)})
-        shutil.copymode(self.config_path, aside)  # safetensors lets nobody else read it
-        _replace(aside, self.weights_path)
+        with aside(self.weights_path) as new:
+            try:
+                # save_model, not save_file: tied weights share memory.
+                save_model(model, str(new), metadata={"tokenizers": _fingerprint(tokenizers)})
+            except SafetensorError as error:
+                raise OSError(None, str(error), str(self.weights_path)) from error
+            shutil.copymode(self.config_path, new)  # safetensors lets nobody else read it
 
     def load_model(self, device: "str | torch.device" = "cpu") -> "Seq2Seq":
         """Load the trained model, ready to translate.
@@ -175,7 +180,7 @@ class RunDirectory:
     def save_initial(self, other: "RunDirectory") -> None:
         """Keep another run's weights to begin with; its tokenizers are here already."""
         shutil.copyfile(other.weights_path, self.initial_path)
-        _sync(self.initial_path)
+        sync(self.initial_path)
 
     def load_initial(self, model: "Seq2Seq", tokenizers: "Tokenizers") -> None:
         """Give a model the weights that training begins with.
@@ -238,26 +243,26 @@ class RunDirectory:
         # Before the weights are read: should training replace them meanwhile, the export is not current.
         weights_sha256 = _sha256(self.weights_path)
         tokenizers = self.tokenizers()
-        aside, old = self.path / "ctranslate2.new", self.path / "ctranslate2.old"
-        for folder in (aside, old):
+        new, old = self.path / "ctranslate2.new", self.path / "ctranslate2.old"
+        for folder in (new, old):
             shutil.rmtree(folder, ignore_errors=True)
-        aside.mkdir()
+        new.mkdir()
         try:
-            write(self.load_model(), tokenizers, aside)
+            write(self.load_model(), tokenizers, new)
             about = {
                 "weights_sha256": weights_sha256,
                 "tokenizers": _fingerprint(tokenizers),
                 "quantization": quantization,
                 "positions": positions,
             }
-            self.save_json(aside / EXPORT_FACTS, about)
-            for path in aside.iterdir():
-                _sync(path)
+            self.save_json(new / EXPORT_FACTS, about)
+            for path in new.iterdir():
+                sync(path)
             if self.export_path.exists():
                 self.export_path.rename(old)
-            aside.rename(self.export_path)
+            new.rename(self.export_path)
         finally:
-            for folder in (aside, old):
+            for folder in (new, old):
                 shutil.rmtree(folder, ignore_errors=True)
         return Export(self.export_path, quantization, positions, current=True)
 
@@ -286,9 +291,8 @@ class RunDirectory:
 
     def save_links(self, write: Callable[[Path], None]) -> None:
         """Make the links what `write` writes to its argument: the whole file at any moment, or none."""
-        aside = self.links_path.with_suffix(".new")
-        write(aside)
-        _replace(aside, self.links_path)
+        with aside(self.links_path) as new:
+            write(new)
 
     # Text of the training pairs
 
@@ -315,15 +319,15 @@ class RunDirectory:
         Killed at any moment, one of the two is whole and known by its checksum; a damaged one takes no
         whole one's place.
         """
-        aside = self.checkpoint_path.with_suffix(".new")
-        write(aside)
-        known = self._checksums()
-        last_sum = _sha256(self.checkpoint_path) if self.checkpoint_path.is_file() else None
-        kept = [last_sum] if last_sum in known else known
-        _write(self.checksums_path, json.dumps([_sha256(aside), *kept]).encode())
-        if last_sum in known:
-            self.checkpoint_path.replace(self.previous_checkpoint_path)
-        _replace(aside, self.checkpoint_path)
+        with aside(self.checkpoint_path) as new:
+            write(new)
+            sync(new)
+            known = self._checksums()
+            last_sum = _sha256(self.checkpoint_path) if self.checkpoint_path.is_file() else None
+            kept = [last_sum] if last_sum in known else known
+            write_whole(self.checksums_path, json.dumps([_sha256(new), *kept]).encode())
+            if last_sum in known:
+                self.checkpoint_path.replace(self.previous_checkpoint_path)
 
     def find_checkpoint(self) -> tuple[Path | None, list[Path]]:
         """Return the newest whole checkpoint (None before the first), and those passed over as damaged.
@@ -348,7 +352,7 @@ class RunDirectory:
     def _checksums(self) -> list[str]:
         try:
             known = json.loads(self.checksums_path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, RecursionError):
             return []
         return known if isinstance(known, list) else []
 
@@ -360,9 +364,8 @@ class RunDirectory:
 
         self.snapshots_path.mkdir(exist_ok=True)
         path = self._snapshot_path(step)
-        aside = path.with_suffix(".new")
-        save_file({name: tensor.detach().contiguous() for name, tensor in weights.items()}, str(aside))
-        _replace(aside, path)
+        with aside(path) as new:
+            save_file({name: tensor.detach().contiguous() for name, tensor in weights.items()}, str(new))
 
     def load_snapshot(self, step: int) -> "dict[str, torch.Tensor]":
         """Return the weights of a step; InputError if they are missing or damaged."""
@@ -398,6 +401,8 @@ class RunDirectory:
             if new:
                 writer.writeheader()
             writer.writerow(row)
+            file.flush()
+            os.fsync(file.fileno())  # before the checkpoint of this step is
 
     def read_metrics(self) -> list[dict[str, str]]:
         """The rows of metrics.csv."""
@@ -411,18 +416,24 @@ class RunDirectory:
         if self.metrics_path.is_file():
             head, *rows = self.metrics_path.read_bytes().split(b"\n")[:-1]  # without a half-written last one
             kept = [row for row in rows if int(row.partition(b",")[0]) <= step]
-            _write(self.metrics_path, b"".join(row + b"\n" for row in [head, *kept]))
+            write_whole(self.metrics_path, b"".join(row + b"\n" for row in [head, *kept]))
+
+    def save_batch(self, tensors: "Mapping[str, torch.Tensor]") -> None:
+        """Keep the batch that training stopped at."""
+        from safetensors.torch import save
+
+        write_whole(self.bad_batch_path, save(dict(tensors)))
 
     def save_valid(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Keep the validation text, so that a resumed run needs nothing else."""
-        _write(self.valid_src_path, "".join(f"{src}\n" for src, _ in pairs).encode())
-        _write(self.valid_tgt_path, "".join(f"{tgt}\n" for _, tgt in pairs).encode())
+        write_whole(self.valid_src_path, "".join(f"{src}\n" for src, _ in pairs).encode())
+        write_whole(self.valid_tgt_path, "".join(f"{tgt}\n" for _, tgt in pairs).encode())
 
     def save_back_translated(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Keep the pairs that were made of monolingual text, to look at: training has their ids."""
         src, tgt = zip(*pairs, strict=True)
-        _write(self.back_translated_src_path, "".join(f"{line}\n" for line in src).encode())
-        _write(self.back_translated_tgt_path, "".join(f"{line}\n" for line in tgt).encode())
+        write_whole(self.back_translated_src_path, "".join(f"{line}\n" for line in src).encode())
+        write_whole(self.back_translated_tgt_path, "".join(f"{line}\n" for line in tgt).encode())
 
     def save_old_valid(self, other: "RunDirectory") -> None:
         """Keep another run's validation text, if it has some, to see what is forgotten of it."""
@@ -450,15 +461,18 @@ class RunDirectory:
 
     def save_json(self, path: Path, value: object) -> None:
         """Write summary.json, evaluation.json or the like."""
-        _write(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+        write_whole(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
     def read_json(self, path: Path) -> Any:
-        """Read what `save_json` wrote; None when there is nothing yet."""
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        """Read what `save_json` wrote; None when there is nothing yet, InputError when it is damaged."""
+        try:
+            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path} is damaged ({error}): restore it, or remove it") from None
 
     def save_card(self, text: str) -> None:
         """Write the model card."""
-        _write(self.card_path, text.encode())
+        write_whole(self.card_path, text.encode())
 
 
 def _fingerprint(tokenizers: "Tokenizers") -> str:
@@ -473,20 +487,3 @@ def _sha256(path: Path) -> str:
 def _read_lines(path: Path) -> list[str]:
     # As bytes: reading text would take a carriage return inside a line for a line break.
     return path.read_bytes().decode().split("\n")[:-1]
-
-
-def _write(path: Path, content: bytes) -> None:
-    aside = path.with_name(path.name + ".new")
-    aside.write_bytes(content)
-    _replace(aside, path)
-
-
-def _replace(aside: Path, path: Path) -> None:
-    """Rename, after the content has reached the disk."""
-    _sync(aside)
-    aside.replace(path)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

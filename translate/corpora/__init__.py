@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from datasets import Dataset
 
@@ -173,15 +173,27 @@ def _read_about(folder: Path) -> dict[str, Any]:
         )
     try:
         about = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is damaged ({error}): make the corpus again with `seq2see corpus`"
         ) from None
-    needed = {*Corpus._fields, "sha256", "settings"}
-    if not isinstance(about, dict) or not needed <= about.keys():
-        raise InputError(f"{path} is damaged (keys are missing): make the corpus again with `seq2see corpus`")
+    if not _is_whole(about):
+        raise InputError(
+            f"{path} is damaged (keys are missing or of a wrong kind): make the corpus again with "
+            "`seq2see corpus`"
+        )
     names = [*about["splits"], *about["links"], *about["sha256"], about["src_lang"], about["tgt_lang"]]
     for name in names:
-        if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name):
+        if not re.fullmatch(r"[\w.-]+", name):
             raise InputError(f"{path} has the name {name!r}: files of a corpus lie in its folder")
     return about
+
+
+def _is_whole(about: Any) -> TypeGuard[dict[str, Any]]:
+    kinds = {"splits": dict, "links": list, "dropped": dict, "sha256": dict, "settings": dict}
+    return (
+        isinstance(about, dict)
+        and {*Corpus._fields, "sha256", "settings"} <= about.keys()
+        and all(isinstance(about[name], kind) for name, kind in kinds.items())
+        and all(isinstance(name, str) for name in (about["src_lang"], about["tgt_lang"], *about["links"]))
+    )

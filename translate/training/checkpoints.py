@@ -1,12 +1,17 @@
 """When a checkpoint is written, and when training stops."""
 
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from translate.config import TrainingConfig
 from translate.run_directory import RunDirectory
+from translate.training.board import flush_events
 from translate.training.clock import Clock
 from translate.training.interruption import Interrupted, Signals
 
@@ -47,8 +52,23 @@ class Checkpoints(Callback):
         self._stop_if_asked()
 
     def _save(self, trainer: pl.Trainer) -> None:
+        flush_events(trainer.loggers)
         self.run.save_checkpoint(lambda path: trainer.save_checkpoint(path))
 
     def _stop_if_asked(self) -> None:
         if self.signals.received:
             raise Interrupted(self.signals.received)
+
+
+class CheckpointFile(TorchCheckpointIO):
+    """Writes to the very file that it is given.
+
+    Lightning's own writes to the system's folder for temporary files first, which may be another disk and
+    full, and makes a run directory again that was removed.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write as torch does."""
+        content = BytesIO()  # given a file, torch would hide why it could not be written
+        torch.save(checkpoint, content)
+        Path(path).write_bytes(content.getbuffer())

@@ -10,6 +10,7 @@ from translate.batches import Batch, deal
 from translate.config import TrainingConfig
 from translate.model import Seq2Seq
 from translate.training.clock import Clock
+from translate.training.division import BatchGradients
 from translate.training.loss import Guide, Objective, batch_loss
 from translate.training.recorded import GradientStep
 from translate.training.resident import Rows
@@ -39,6 +40,7 @@ class TrainingModule(pl.LightningModule):
         self.config = config
         self.clock = clock
         self.objective = Objective(config.label_smoothing, guide, config.r_drop, config.word_dropout)
+        self.gradients = BatchGradients(model)
 
     def on_train_start(self) -> None:
         """Let the learning rate follow the schedule from the first step on: a resumed run may end later."""
@@ -62,10 +64,27 @@ class TrainingModule(pl.LightningModule):
         return hash((self.config.seed, self.trainer.fit_loop.total_batch_idx, process)) % 2**63
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """This process's part of one batch."""
+        """This process's part of one batch, gradients included."""
+        if self.begins_step():
+            self.zero_grad()
         part, share = deal(batch, self.processes)[0]
-        loss, nll = batch_loss(self.model, part, self.objective)
-        return {"loss": loss * share, "nll": nll.detach() * share}
+        seed = self.seed_of(self.global_rank)
+        loss, nll = self.gradients.add(part, share / self.config.accumulate, self.loss, seed)
+        return {"loss": loss * share, "nll": nll * share}
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What is minimised, and -log p, both a target token."""
+        return batch_loss(self.model, batch, self.objective)
+
+    def begins_step(self) -> bool:
+        """Whether this batch is the first of a step."""
+        return self.trainer.fit_loop.total_batch_idx % self.config.accumulate == 0
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Any) -> None:
+        """Do nothing: Lightning asks for it after the loss, when the gradients are there."""
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: the gradients are there."""
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Negative log-likelihood of the batch's target tokens, and how many there are."""
@@ -122,16 +141,10 @@ class ResidentTrainingModule(TrainingModule):
 
     def training_step(self, batch: Rows, batch_idx: int) -> dict[str, Tensor]:  # type: ignore[override]
         """One batch, gradients included."""
-        if self.trainer.fit_loop.total_batch_idx % self.config.accumulate == 0:
+        if self.begins_step():
             self.step.zero_gradients()
         loss, nll = self.step(batch)
         return {"loss": loss, "nll": nll}
-
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Any) -> None:
-        """Do nothing: Lightning asks for it after the loss, when the gradients are there."""
-
-    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: the gradients are there."""
 
 
 def count_parameters(model: nn.Module) -> int:

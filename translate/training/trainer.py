@@ -3,6 +3,7 @@
 import logging
 import signal
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -32,10 +33,13 @@ from translate.platforms import (
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizers
 from translate.training.averaging import CheckpointAverage, ExponentialMovingAverage
+from translate.training.bad_steps import BadSteps
+from translate.training.board import cut_events
 from translate.training.card import model_card
-from translate.training.checkpoints import Checkpoints
+from translate.training.checkpoints import CheckpointFile, Checkpoints
 from translate.training.clock import Clock
 from translate.training.data_parallel import DataParallel
+from translate.training.faults import explain_faults
 from translate.training.guide import SelfAlignment
 from translate.training.initial import FirstValidation
 from translate.training.interruption import Interrupted, Signals
@@ -52,12 +56,15 @@ from translate.training.workers import Workers
 
 log = logging.getLogger(__name__)
 
+BOARD = "tensorboard"  # folder in the run directory
+LOOK_EVERY = 16  # steps: what a GPU has counted is not waited for more often
+
 
 def train(config: Config, out: str | Path) -> RunDirectory:
     """Prepare a run directory at `out` and train in it.
 
     Raises:
-        InputError: something about the corpus, or `out` is not empty.
+        InputError: something about the corpus, or `out` is not empty; a disk that is full and the like.
         UsageError: settings that do not go together, or a device that is not there.
         KeyboardInterrupt: Ctrl-C, after a checkpoint.
         SystemExit: 143 on SIGTERM, after a checkpoint.
@@ -67,7 +74,8 @@ def train(config: Config, out: str | Path) -> RunDirectory:
     settings = replace(config.training, precision=plan.precision, processes=_processes(config, plan))
     config = replace(config, training=settings)
     run = prepare_run(config, out)
-    _fit(run, run.config, plan)
+    with explain_faults(run):
+        _fit(run, run.config, plan)
     return run
 
 
@@ -83,7 +91,8 @@ def resume(path: str | Path, max_steps: int | None = None) -> RunDirectory:
     config = run.config
     if max_steps is not None:
         config = replace(config, training=replace(config.training, max_steps=max_steps))
-    _fit(run, config, _plan(config))
+    with explain_faults(run):
+        _fit(run, config, _plan(config))
     return run
 
 
@@ -107,7 +116,9 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
     if checkpoint is not None:
         log.info("going on from step %d of %d", step, settings.max_steps)
     run.save_config(config)
-    run.truncate_metrics(-1 if checkpoint is None else step)
+    logged = -1 if checkpoint is None else step
+    run.truncate_metrics(logged)
+    cut_events(run.path / BOARD, logged)
     threads = set_threads(settings.threads)
     processes = _processes(config, plan)
     pairs, resident = IdPairs(run.ids_path, both=config.data.directions == "both"), None
@@ -158,11 +169,12 @@ def _fit(run: RunDirectory, config: Config, plan: Plan) -> None:
             validation,  # in an order that each of them relies on
             *averages,
             Progress(settings, validation),
+            BadSteps(run, look_every=LOOK_EVERY if plan.device == "cuda" else 1),
             *guides,
             *first,
             Checkpoints(run, settings, clock, signals),
         ]
-        trainer = _trainer(run, config, plan, callbacks, step)
+        trainer = _trainer(run, config, plan, callbacks)
         module = TrainingModule(model, settings, clock, processes, guide)
         if resident is not None:
             record = stack.enter_context(CudaGraphs()) if plan.graphs else None
@@ -210,9 +222,7 @@ class _Endless:
         self.loader.load_state_dict(state)
 
 
-def _trainer(
-    run: RunDirectory, config: Config, plan: Plan, callbacks: list[pl.Callback], step: int
-) -> pl.Trainer:
+def _trainer(run: RunDirectory, config: Config, plan: Plan, callbacks: list[pl.Callback]) -> pl.Trainer:
     settings = config.training
     # Lightning's advice is for those who write against it; ours go through our own log.
     for name in ("lightning.pytorch", "lightning.fabric"):
@@ -229,10 +239,8 @@ def _trainer(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         callbacks=callbacks,
-        # What an interrupted run logged after the checkpoint is logged again, and shown once.
-        logger=TensorBoardLogger(
-            run.path, name="", version="tensorboard", purge_step=step + 1 if step else None
-        ),
+        logger=TensorBoardLogger(run.path, name="", version=BOARD),
+        plugins=CheckpointFile(),
         log_every_n_steps=1,  # when to log is for Progress to say
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -275,13 +283,19 @@ def _read_progress(checkpoint: Path | None) -> tuple[int, Mapping[str, Any]]:
     """The step a run stands at, and what `Validation` remembers of it."""
     if checkpoint is None:
         return 0, {}
+    none_of_ours = "is none of ours, and is not loaded"
     try:
+        with zipfile.ZipFile(checkpoint) as file:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in file.infolist()):
+                raise InputError(f"{checkpoint} is packed, and might fill the memory: it {none_of_ours}")
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        return int(state["global_step"]), state["callbacks"]["Validation"]
     except UnpicklingError:
         raise InputError(
-            f"{checkpoint} holds more than tensors and plain values, so it is none of ours, and is not loaded"
+            f"{checkpoint} holds more than tensors and plain values: it {none_of_ours}"
         ) from None
-    return int(state["global_step"]), state["callbacks"]["Validation"]
+    except (zipfile.BadZipFile, RuntimeError, KeyError, TypeError):
+        raise InputError(f"{checkpoint} is no checkpoint of a training: it {none_of_ours}") from None
 
 
 def _why_ended(step: int, state: Mapping[str, Any], settings: TrainingConfig) -> str | None:

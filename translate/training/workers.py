@@ -10,6 +10,7 @@ import pickle
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from translate.batches import Batch
 from translate.errors import InputError
 from translate.model import Seq2Seq
 from translate.platforms import keep_freed_memory
+from translate.training.division import BatchGradients
 from translate.training.loss import Objective, batch_loss
 
 READY = b"ready"
@@ -158,6 +160,7 @@ def _work(
         parameters, _views(weight_memory, parameters), gradients, strict=True
     ):
         parameter.data, parameter.grad = weight, gradient
+    batch_gradients = BatchGradients(model)
     connection.send_bytes(READY)
     while True:
         try:
@@ -167,7 +170,7 @@ def _work(
         torch.default_generator.manual_seed(task.seed)
         for gradient in gradients:
             gradient.zero_()
+        loss = partial(batch_loss, model, objective=task.objective)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            loss, nll = batch_loss(model, task.part, task.objective)
-        torch.autograd.backward(loss * task.share)
+            _, nll = batch_gradients.add(task.part, task.share, loss, task.seed)
         connection.send_bytes(pickle.dumps(float(nll) * task.share))
