@@ -243,12 +243,12 @@ def _judge(
 
 def _open(options: Namespace) -> tuple[Direction, Direction | None]:
     """Open the model, and the other direction; options that fit neither are refused before."""
-    from translate.run_directory import RunDirectory
+    from translate.export.hub import find_run
 
-    directory = RunDirectory.open(options.run)
+    directory = find_run(options.run)
     ways: list[tuple[RunDirectory, Literal["forward", "reverse", "backwards"]]] = [(directory, "forward")]
     if options.reverse is not None:
-        ways.append((RunDirectory.open(options.reverse), "reverse"))
+        ways.append((find_run(options.reverse), "reverse"))
         check_reverse(options, directory.config, ways[1][0].config)
     elif directory.config.data.directions == "both":
         if options.symmetrize is not None or options.choose or options.report:
