@@ -165,21 +165,23 @@ def test_without_a_corpus_or_scores_the_card_says_so(run):
     assert "It has not been scored on a test set." in body
 
 
-def test_languages_and_licence_of_the_text_come_from_the_corpus(tmp_path):
+def test_languages_come_from_the_config_and_licence_of_the_text_from_the_corpus(tmp_path):
     (tmp_path / "a.de").write_text("".join(f"Satz {letter}\n" for letter in "abcdefghijklmnopqrstuvwxyz"))
     (tmp_path / "a.en").write_text("".join(f"sentence {letter}\n" for letter in "abcdefghijklmnopqrstuvwxyz"))
     files = ["--src", str(tmp_path / "a.de"), "--tgt", str(tmp_path / "a.en")]
     assert main(["corpus", "files", *files, "--out", str(tmp_path / "corpus")]) == 0
     path = tiny_run(tmp_path, directions="both")
     config = (path / "config.yaml").read_text()
-    (path / "config.yaml").write_text(config.replace("corpus: null", f"corpus: {tmp_path / 'corpus'}"))
+    config = config.replace("corpus: null", f"corpus: {tmp_path / 'corpus'}")
+    config = config.replace("src_lang: null", "src_lang: de").replace("tgt_lang: null", "tgt_lang: en")
+    (path / "config.yaml").write_text(config)
     metadata, body = card(RunDirectory.open(path), About())
     about = json.loads((tmp_path / "corpus" / "corpus.json").read_text())
     assert (metadata["language"], metadata["datasets"]) == (["de", "en"], [about["name"]])
     assert "A translation model, de to en and back: " in body
     assert f"Licence of the text: {about['licence']}." in body
     shutil.rmtree(tmp_path / "corpus")
-    assert "language" not in card(RunDirectory.open(path), About())[0]
+    assert "datasets" not in card(RunDirectory.open(path), About())[0]
 
 
 # By name
@@ -415,5 +417,6 @@ def test_options_without_their_format_are_refused(options, message, run, capsys)
 def test_languages_and_licence_of_the_command_are_on_the_card(run):
     options = ["--format", "hub", "--languages", "de", "gsw", "--licence", "apache-2.0"]
     assert main(["export", str(run.path), *options]) == 0
-    text = (run.hub_path / "README.md").read_text(encoding="utf-8")
-    assert "language:\n- de\n- gsw\nlicense: apache-2.0\n" in text
+    _, metadata, _ = (run.hub_path / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    about = yaml.safe_load(metadata)
+    assert (about["language"], about["license"]) == (["de", "gsw"], "apache-2.0")

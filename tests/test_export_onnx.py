@@ -46,16 +46,19 @@ UNUSUAL = dataclasses.replace(
     decoder=dataclasses.replace(MODEL.decoder, cell="lstm", layers=2, feeding="conditional"),
 )
 HYBRID = dataclasses.replace(MODEL, encoder=TRANSFORMER.encoder)
+TWO_LAYERS = dataclasses.replace(
+    TRANSFORMER, encoder=dataclasses.replace(TRANSFORMER.encoder, positions="rotary", layers=1)
+)
 ROTARY = dataclasses.replace(
-    TRANSFORMER,
-    encoder=dataclasses.replace(TRANSFORMER.encoder, positions="rotary", layers=1),
+    MODEL,
+    attention=TRANSFORMER.attention,
     decoder=dataclasses.replace(TRANSFORMER.decoder, positions="rotary", layers=1),
 )
 KINDS = {
     "bahdanau": MODEL,
     "scaled_dot": SCALED_DOT,
     "hybrid": HYBRID,
-    "transformer": TRANSFORMER,
+    "transformer": TWO_LAYERS,
     "rotary": ROTARY,
     "unusual": UNUSUAL,
 }
@@ -157,7 +160,8 @@ def test_a_step_gives_anew_what_it_changes_and_takes_the_rest_as_the_encoder_gav
 
 def test_the_folder_says_what_a_program_must_know(run):
     about = json.loads((run.onnx_path / "config.json").read_text())
-    joint = run.tokenizers().src is run.tokenizers().tgt
+    tokenizers = run.tokenizers()
+    joint = tokenizers.src is tokenizers.tgt
     assert about["tokenizers"] == (
         {"src": "tokenizer.model", "tgt": "tokenizer.model"}
         if joint
@@ -217,7 +221,7 @@ def test_without_onnx_one_is_told_how_to_get_it(missing, tmp_path, monkeypatch, 
     path = tiny_run(tmp_path)
     assert main(["export", str(path), "--format", "onnx"]) == 3
     wanted = " ".join(f"'{each}'" for each in ONNX)
-    assert f"{' and '.join(missing)} missing: pip install {wanted}\n" in capsys.readouterr().err
+    assert f"error: {' and '.join(missing)} missing: pip install {wanted}\n" in capsys.readouterr().err
     assert not (path / "onnx").exists()
 
 
@@ -227,7 +231,7 @@ def test_the_extra_asks_for_what_is_needed():
 
 
 def test_export_says_what_it_made_and_nothing_else(tmp_path, capfd):
-    path = tiny_run(tmp_path, HYBRID)
+    path = tiny_run(tmp_path)
     assert main(["export", str(path), "--format", "onnx"]) == 0
     out, err = capfd.readouterr()
     assert out == f"{path / 'onnx'}: {size(path / 'onnx')} MB\n"

@@ -56,7 +56,9 @@ class Direction(NamedTuple):
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare which model and text, which attention, and what comes out."""
-    parser.add_argument("run", type=str, nargs="?", help="Run directory of the model.")
+    parser.add_argument(
+        "run", type=str, nargs="?", help="Run directory of the model, or user/name of the Hugging Face hub."
+    )
     parser.add_argument("texts", type=str, nargs="*", help="Sentences to align.")
     parser.add_argument(
         "--src",

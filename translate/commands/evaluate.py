@@ -52,7 +52,9 @@ class TestSet(NamedTuple):
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare which model, which test set, which search, and where results go."""
-    parser.add_argument("run", type=str, nargs="?", help="Run directory of the model.")
+    parser.add_argument(
+        "run", type=str, nargs="?", help="Run directory of the model, or user/name of the Hugging Face hub."
+    )
     parser.add_argument("--src", type=str, help="Text to translate, one sentence a line.")
     parser.add_argument("--ref", type=str, help="Its translations, line by line.")
     parser.add_argument(

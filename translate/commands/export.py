@@ -44,7 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs=2,
         type=str,
         metavar=("SRC", "TGT"),
-        help="hub only: languages for the model card, such as de en. Default: the corpus folder's.",
+        help="hub only: languages for the model card, such as de en. Default: the run's.",
     )
     parser.add_argument(
         "--licence",

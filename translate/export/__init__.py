@@ -25,5 +25,4 @@ def need_onnx() -> None:
     """Raise InputError, saying how to get it, when what exports to ONNX is not installed."""
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
-        wanted = " ".join(f"'{each}'" for each in ONNX)
-        raise InputError(f"{' and '.join(missing)} missing: pip install {wanted}")
+        raise InputError(f"{' and '.join(missing)} missing: pip install {' '.join(map(repr, ONNX))}")

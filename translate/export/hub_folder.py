@@ -17,7 +17,7 @@ METRICS = {"BLEU": "bleu", "chrF2": "chrf", "TER": "ter"}  # as the hub calls th
 class About(NamedTuple):
     """What the card says and the run does not know."""
 
-    languages: tuple[str, ...] = ()  # source first; empty: as the corpus says
+    languages: tuple[str, ...] = ()  # source first; empty: as the run's config says
     licence: str = "unknown"  # of the model; an identifier of the hub, such as apache-2.0
 
 
@@ -58,7 +58,8 @@ def hub_card(run: RunDirectory, about: About) -> str:
     from huggingface_hub import ModelCardData
 
     corpus = _corpus(run)
-    languages = about.languages or tuple(corpus[key] for key in ("src_lang", "tgt_lang") if key in corpus)
+    known = (run.config.data.src_lang, run.config.data.tgt_lang)
+    languages = about.languages or tuple(language for language in known if language is not None)
     evaluations = run.read_json(run.evaluation_path) or []
     metadata = ModelCardData(
         language=list(dict.fromkeys(languages)) or None,

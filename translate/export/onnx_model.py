@@ -221,6 +221,7 @@ def known_warnings() -> Iterator[None]:
             # The older exporter, that calls itself deprecated, does not see that there is one row.
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.filterwarnings("ignore", ".*batch_size other than 1.*", UserWarning)
+            torch.jit.TracerWarning.ignore_lib_warnings()  # of torch's own code
             yield
     finally:
         log.setLevel(level)
