@@ -1,3 +1,4 @@
+import dataclasses
 import fnmatch
 import json
 import shutil
@@ -12,6 +13,7 @@ from tiny import TRANSFORMER, separate_tokenizers, tiny_run
 
 from translate import Translator
 from translate.cli import main
+from translate.config import DataConfig
 from translate.config_files import load_config
 from translate.errors import InputError
 from translate.export.hub import find_run
@@ -105,14 +107,16 @@ def test_a_folder_holds_what_translating_and_aligning_need_and_no_more(run):
 
 def test_where_files_were_is_left_out(run):
     config = run.config
-    paths = {name: f"/home/somebody/{name}" for name in ("corpus", "src", "tgt", "valid_src", "valid_tgt")}
+    home = "/home/somebody"
+    files = {name: f"{home}/{name}" for name in ("corpus", "src", "tgt", "valid_src", "valid_tgt")}
+    text = DataConfig(**files, monolingual=f"{home}/more", reverse=f"{home}/back", pairs=(f"{home}/a.tsv",))
     run.save_config(
-        type(config)(
-            data=type(config.data)(**paths, tgt_lang="en"),
-            tokenizer=type(config.tokenizer)(path="/home/somebody/tokenizer.model"),
-            model=config.model,
-            training=type(config.training)(alignment_links="/home/somebody/train.links"),
-            search=config.search,
+        dataclasses.replace(
+            config,
+            data=dataclasses.replace(text, src_lang="de", tgt_lang="en", max_length=31),
+            tokenizer=dataclasses.replace(config.tokenizer, path=f"{home}/tokenizer.model"),
+            initial=dataclasses.replace(config.initial, run=f"{home}/first"),
+            training=dataclasses.replace(config.training, alignment_links=f"{home}/train.links"),
         )
     )
     run.save_json(run.evaluation_path, EVALUATIONS)
@@ -121,7 +125,8 @@ def test_where_files_were_is_left_out(run):
         assert b"somebody" not in path.read_bytes(), path.name
     kept = load_config(folder / "config.yaml")
     assert kept == without_paths(run.config)
-    assert (kept.model, kept.search, kept.data.tgt_lang) == (config.model, config.search, "en")
+    assert (kept.model, kept.search) == (config.model, config.search)
+    assert (kept.data.src_lang, kept.data.tgt_lang, kept.data.max_length) == ("de", "en", 31)
     assert kept.training.alignment_links == "train.links"
 
 

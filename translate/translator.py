@@ -70,8 +70,8 @@ class Translator:
 
     Raises:
         InputError: no run directory there, none of that name on the hub or the hub out of reach, one without
-            good weights, or no export that fits; members of an ensemble with other tokenizers or another target
-            language.
+            good weights, or no export that fits; members of an ensemble with other tokenizers or another
+            target language.
         UsageError: the device is not there, or not for the engine; a model translates forward only; an
             ensemble for ctranslate2.
     """

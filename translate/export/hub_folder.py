@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from translate import __version__
-from translate.config import Config
+from translate.config import Config, DataConfig, InitialConfig
 from translate.config_files import dump_config
 from translate.errors import InputError
 from translate.run_directory import RunDirectory
@@ -42,13 +42,20 @@ def export_hub(run: RunDirectory, about: About) -> Path:
 
 
 def without_paths(config: Config) -> Config:
-    """Leave out where files were: they say much of a machine and nothing to others."""
-    nowhere = {"corpus": None, "src": None, "tgt": None, "valid_src": None, "valid_tgt": None}
+    """Leave out where text and runs were: it says much of a machine and nothing to others."""
+    data = config.data
     links = PurePath(config.training.alignment_links).name
     return replace(
         config,
-        data=replace(config.data, **nowhere),
+        data=DataConfig(
+            directions=data.directions,
+            src_lang=data.src_lang,
+            tgt_lang=data.tgt_lang,
+            max_length=data.max_length,
+            batch_tokens=data.batch_tokens,
+        ),
         tokenizer=replace(config.tokenizer, path=None),
+        initial=InitialConfig(),
         training=replace(config.training, alignment_links=links),
     )
 
