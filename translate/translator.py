@@ -15,6 +15,7 @@ from translate.export.hub import find_run
 from translate.grouping import group_by_tokens
 from translate.mbr import choose
 from translate.platforms import choose_plan, count_cores, gather_facts, set_threads
+from translate.run_directory import RunDirectory
 from translate.tokenizer import BACKWARDS_ID, Tokenizer, Tokenizers
 
 if TYPE_CHECKING:
