@@ -218,9 +218,11 @@ def known_warnings() -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)  # torch about torch
             # A dimension of several tensors: the second time its name is taken, by itself.
             warnings.filterwarnings("ignore", r".*axis name: (\w+) will not be used.* axis: \1", UserWarning)
-            # The older exporter, that calls itself deprecated, does not see that there is one row.
+            # The older exporter calls itself deprecated, does not see that there is one row, and tells what it
+            # leaves to the engine.
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.filterwarnings("ignore", ".*batch_size other than 1.*", UserWarning)
+            warnings.filterwarnings("ignore", ".*Constant folding not applied.*", UserWarning)
             torch.jit.TracerWarning.ignore_lib_warnings()  # of torch's own code
             yield
     finally:
