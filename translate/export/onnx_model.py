@@ -218,8 +218,8 @@ def known_warnings() -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)  # torch about torch
             # A dimension of several tensors: the second time its name is taken, by itself.
             warnings.filterwarnings("ignore", r".*axis name: (\w+) will not be used.* axis: \1", UserWarning)
-            # The older exporter calls itself deprecated, does not see that there is one row, and tells what it
-            # leaves to the engine.
+            # The older exporter calls itself deprecated, does not see that there is one row, and tells what
+            # it leaves to the engine.
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.filterwarnings("ignore", ".*batch_size other than 1.*", UserWarning)
             warnings.filterwarnings("ignore", ".*Constant folding not applied.*", UserWarning)
