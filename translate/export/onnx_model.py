@@ -60,9 +60,10 @@ def take_apart(state: DecoderState) -> Parts:
     """Give the tensors of a state their names."""
     match state:
         case RecurrentState(hidden, cell, coverage, memory):
-            changing = {"hidden": hidden, "cell": cell, "coverage": coverage}
+            optional = {"cell": cell, "coverage": coverage}
             constant = {"keys": memory.keys, "values": memory.values, "mask": memory.mask}
-            return Parts({name: x for name, x in changing.items() if x is not None}, constant)
+            present = {name: x for name, x in optional.items() if x is not None}
+            return Parts({"hidden": hidden, **present}, constant)
         case TransformerState(caches, memories):
             changing, constant = {}, {}
             for number, (cache, memory) in enumerate(zip(caches, memories, strict=True)):
@@ -223,7 +224,8 @@ def known_warnings() -> Iterator[None]:
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.filterwarnings("ignore", ".*batch_size other than 1.*", UserWarning)
             warnings.filterwarnings("ignore", ".*Constant folding not applied.*", UserWarning)
-            torch.jit.TracerWarning.ignore_lib_warnings()  # of torch's own code
+            # Of torch's own code, as torch itself ignores them.
+            torch.jit.TracerWarning.ignore_lib_warnings()  # type: ignore[attr-defined, no-untyped-call]
             yield
     finally:
         log.setLevel(level)
