@@ -65,7 +65,8 @@ def take_apart(state: DecoderState) -> Parts:
             present = {name: x for name, x in optional.items() if x is not None}
             return Parts({"hidden": hidden, **present}, constant)
         case TransformerState(caches, memories):
-            changing, constant = {}, {}
+            changing: Named = {}
+            constant = {}
             for number, (cache, memory) in enumerate(zip(caches, memories, strict=True)):
                 changing |= {f"written_keys_{number}": cache.keys, f"written_values_{number}": cache.values}
                 constant |= {f"keys_{number}": memory.keys, f"values_{number}": memory.values}
