@@ -18,17 +18,22 @@ def test_it_tells_about_this_machine(capsys):
     assert out.startswith(f"seq2see       {translate.__version__}, ")
     assert out.endswith("all that is needed is there\n")
     assert "hub           https://huggingface.co not asked" in out
-    assert f"\nctranslate2   {version('ctranslate2')}\n" in out
+    for engine in ("ctranslate2", "onnx"):
+        assert f"\n{engine:<13} {version(engine)}\n" in out
 
 
-def test_ctranslate2_may_be_missing(capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("engine", "how"),
+    [
+        ("ctranslate2", "for `seq2see export`: pip install 'ctranslate2>="),
+        ("onnx", "for `seq2see export --format onnx`: pip install 'onnx>="),
+    ],
+)
+def test_what_exports_need_may_be_missing(engine, how, capsys, monkeypatch):
     here = doctor.installed_version
-    monkeypatch.setattr(
-        doctor, "installed_version", lambda name: None if name == "ctranslate2" else here(name)
-    )
+    monkeypatch.setattr(doctor, "installed_version", lambda name: None if name == engine else here(name))
     assert seq2see.main(["doctor"]) == 0
-    out = capsys.readouterr().out
-    assert "\nctranslate2   not installed (for `seq2see export`: pip install 'ctranslate2>=" in out
+    assert f"\n{engine:<13} not installed ({how}" in capsys.readouterr().out
 
 
 def test_something_missing_is_exit_3_and_says_how_to_get_it(capsys, monkeypatch):

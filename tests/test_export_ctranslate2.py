@@ -299,7 +299,8 @@ def test_export_says_what_it_made(tmp_path, capsys):
     path = tiny_run(tmp_path, model=TRANSFORMER)
     assert main(["export", str(path), "--format", "ctranslate2", "--quantization", "int8"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith(f"{path / 'ctranslate2'}: int8, 0.")
+    assert out.startswith(f"{path / 'ctranslate2'}: 0.")
+    assert " MB, int8, up to " in out
     assert out.endswith(" MB, up to 1023 pieces\n")
 
 

@@ -44,10 +44,13 @@ DOORS = {
     "entmax": ["attention"],
     "fastapi": ["serve"],
     "h11": ["serve.server"],
+    "huggingface_hub": ["export"],
     "jsonargparse": ["arguments", "commands", "config_files"],
     "lightning": ["training"],
     "lxml": ["corpora"],
     "matplotlib": ["alignment.heatmap"],
+    "onnx": ["export"],
+    "onnxruntime": ["export"],
     "prometheus_client": ["serve.observing"],
     "py3langid": ["serve.languages"],
     "pyarrow": ["compression", "corpora"],
@@ -69,9 +72,12 @@ HEAVY = {
     "ctranslate2",
     "datasets",
     "fastapi",
+    "huggingface_hub",
     "lightning",
     "matplotlib",
     "numpy",
+    "onnx",
+    "onnxruntime",
     "pandas",
     "sacrebleu",
     "scipy",
@@ -145,7 +151,7 @@ def test_translating_loads_neither_lightning_nor_datasets_nor_matplotlib(tmp_pat
     run = str(tiny_run(tmp_path))
     loaded = loaded_by(f"from translate import Translator; Translator({run!r}).translate(['Hund'])")
     assert "torch" in loaded
-    assert not loaded & {"ctranslate2", "datasets", "lightning", "matplotlib", "sacrebleu"}
+    assert not loaded & {"ctranslate2", "datasets", "huggingface_hub", "lightning", "matplotlib", "sacrebleu"}
 
 
 def test_translating_with_ctranslate2_does_not_load_torch(tmp_path: Path) -> None:

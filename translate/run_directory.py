@@ -41,6 +41,17 @@ class RunDirectory:
         path: where it is; `create` makes a new one, `open` checks an old one.
     """
 
+    # What translating needs, by name, and what may lie beside it: all that is passed on.
+    NEEDED = ("config.yaml", "model.safetensors", "tokenizer.model", "src.model", "tgt.model")
+    PORTABLE = (
+        *NEEDED,
+        "alignment.json",
+        "alignment_backwards.json",
+        "summary.json",
+        "README.md",
+        "files.json",
+    )
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config_path = path / "config.yaml"
@@ -49,6 +60,9 @@ class RunDirectory:
         self.alignment_path = path / "alignment.json"
         self.backwards_alignment_path = path / "alignment_backwards.json"
         self.export_path = path / "ctranslate2"
+        self.onnx_path = path / "onnx"
+        self.hub_path = path / "hub"
+        self.files_path = path / "files.json"
         self.checkpoint_path = path / "last.ckpt"
         self.previous_checkpoint_path = path / "previous.ckpt"
         self.checksums_path = path / "checksums.json"
@@ -232,9 +246,20 @@ class RunDirectory:
     def save_export(
         self, write: Callable[["Seq2Seq", "Tokenizers", Path], None], quantization: str, positions: int
     ) -> Export:
+        """Let `write` make the export for CTranslate2; else as `write_export`."""
+        self.write_export(self.export_path, write, {"quantization": quantization, "positions": positions})
+        return Export(self.export_path, quantization, positions, current=True)
+
+    def write_export(
+        self,
+        folder: Path,
+        write: Callable[["Seq2Seq", "Tokenizers", Path], None],
+        facts: Mapping[str, object],
+    ) -> None:
         """Let `write` make an export of model and tokenizers in a new folder; it then replaces the old one.
 
-        Whenever this is killed, there is a whole export or none.
+        Whenever this is killed, there is a whole export or none. What it was made from lies beside it, with
+        further facts.
 
         Raises:
             InputError: as `load_model`.
@@ -243,28 +268,22 @@ class RunDirectory:
         # Before the weights are read: should training replace them meanwhile, the export is not current.
         weights_sha256 = _sha256(self.weights_path)
         tokenizers = self.tokenizers()
-        new, old = self.path / "ctranslate2.new", self.path / "ctranslate2.old"
-        for folder in (new, old):
-            shutil.rmtree(folder, ignore_errors=True)
-        new.mkdir()
+        aside, old = (folder.with_name(folder.name + suffix) for suffix in (".new", ".old"))
+        for leftover in (aside, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        aside.mkdir()
         try:
-            write(self.load_model(), tokenizers, new)
-            about = {
-                "weights_sha256": weights_sha256,
-                "tokenizers": _fingerprint(tokenizers),
-                "quantization": quantization,
-                "positions": positions,
-            }
-            self.save_json(new / EXPORT_FACTS, about)
-            for path in new.iterdir():
+            write(self.load_model(), tokenizers, aside)
+            made_from = {"weights_sha256": weights_sha256, "tokenizers": _fingerprint(tokenizers)}
+            self.save_json(aside / EXPORT_FACTS, {**made_from, **facts})
+            for path in aside.iterdir():
                 sync(path)
-            if self.export_path.exists():
-                self.export_path.rename(old)
-            new.rename(self.export_path)
+            if folder.exists():
+                folder.rename(old)
+            aside.rename(folder)
         finally:
-            for folder in (new, old):
-                shutil.rmtree(folder, ignore_errors=True)
-        return Export(self.export_path, quantization, positions, current=True)
+            for leftover in (aside, old):
+                shutil.rmtree(leftover, ignore_errors=True)
 
     def find_export(self, tokenizers: "Tokenizers") -> Export | None:
         """Return the export, if there is one; the tokenizers are the run's.
@@ -286,6 +305,40 @@ class RunDirectory:
             ) from None
         current = made_from == (_sha256(self.weights_path), _fingerprint(tokenizers))
         return Export(self.export_path, quantization, positions, current)
+
+    # Checksums of a run that is passed on
+
+    def save_checksums(self) -> None:
+        """Write down the checksums of the files that translating needs."""
+        there = [name for name in self.NEEDED if (self.path / name).is_file()]
+        self.save_json(self.files_path, {"sha256": {name: _sha256(self.path / name) for name in there}})
+
+    def check_files(self) -> None:
+        """Compare the files with their checksums, if these were written down.
+
+        Raises:
+            InputError: a file is missing or another one, or the list names what is no file of a model.
+        """
+        if not self.files_path.is_file():
+            return
+        try:
+            known = {
+                str(name): str(checksum)
+                for name, checksum in self.read_json(self.files_path)["sha256"].items()
+            }
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise InputError(f"{self.files_path} is damaged: get the model anew") from None
+        for name, checksum in known.items():
+            if name not in self.NEEDED:  # such as ../../secret
+                raise InputError(
+                    f"{self.files_path} names {name!r}, which is no file of a model: do not use it"
+                )
+            if not (self.path / name).is_file():
+                raise InputError(f"{self.path / name} is missing: get the model anew")
+            if _sha256(self.path / name) != checksum:
+                raise InputError(
+                    f"{self.path / name} is damaged (not as {self.files_path.name} says): get the model anew"
+                )
 
     # Links of the training pairs
 

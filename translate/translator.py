@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from translate.config import SearchConfig, check_both_directions
 from translate.engine import Engine, EngineName, Hypothesis, describe, max_length
 from translate.errors import InputError, UsageError
+from translate.export.hub import find_run
 from translate.grouping import group_by_tokens
 from translate.mbr import choose
 from translate.platforms import choose_plan, count_cores, gather_facts, set_threads
@@ -58,7 +59,7 @@ class Translator:
     """A trained model, ready to translate.
 
     Args:
-        run: a run directory.
+        run: a run directory, or a model of the Hugging Face hub: user/name or user/name@revision.
         device: auto, cpu, cuda or mps.
         engine: torch runs every model; ctranslate2 an export of exactly the run's weights, faster and without
             importing torch; auto takes ctranslate2 where it can, and says why if there is an export, but not
@@ -69,8 +70,9 @@ class Translator:
             their probabilities. They have the run's tokenizers; search is as the run's config says.
 
     Raises:
-        InputError: no run directory there, one without good weights, or no export that fits; members of an
-            ensemble with other tokenizers or another target language.
+        InputError: no run directory there, none of that name on the hub or the hub out of reach, one without
+            good weights, or no export that fits; members of an ensemble with other tokenizers or another
+            target language.
         UsageError: the device is not there, or not for the engine; a model translates forward only; an
             ensemble for ctranslate2.
     """
@@ -87,7 +89,7 @@ class Translator:
     ) -> None:
         if ensemble and engine == "ctranslate2":
             raise UsageError("engine ctranslate2 translates with one model: an ensemble is for engine torch")
-        self.members = [RunDirectory.open(path) for path in (run, *ensemble)]
+        self.members = [find_run(path) for path in (run, *ensemble)]
         self.directory = self.members[0]
         self.config = self.directory.config
         self.backwards = backwards

@@ -56,7 +56,9 @@ class Direction(NamedTuple):
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare which model and text, which attention, and what comes out."""
-    parser.add_argument("run", type=str, nargs="?", help="Run directory of the model.")
+    parser.add_argument(
+        "run", type=str, nargs="?", help="Run directory of the model, or user/name of the Hugging Face hub."
+    )
     parser.add_argument("texts", type=str, nargs="*", help="Sentences to align.")
     parser.add_argument(
         "--src",
@@ -243,12 +245,12 @@ def _judge(
 
 def _open(options: Namespace) -> tuple[Direction, Direction | None]:
     """Open the model, and the other direction; options that fit neither are refused before."""
-    from translate.run_directory import RunDirectory
+    from translate.export.hub import find_run
 
-    directory = RunDirectory.open(options.run)
+    directory = find_run(options.run)
     ways: list[tuple[RunDirectory, Literal["forward", "reverse", "backwards"]]] = [(directory, "forward")]
     if options.reverse is not None:
-        ways.append((RunDirectory.open(options.reverse), "reverse"))
+        ways.append((find_run(options.reverse), "reverse"))
         check_reverse(options, directory.config, ways[1][0].config)
     elif directory.config.data.directions == "both":
         if options.symmetrize is not None or options.choose or options.report:

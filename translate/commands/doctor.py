@@ -15,7 +15,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 import translate
 from translate.config import DataConfig
-from translate.export import CTRANSLATE2
+from translate.export import CTRANSLATE2, ONNX
 from translate.platforms import (
     Facts,
     Plan,
@@ -29,6 +29,7 @@ from translate.platforms import (
 
 PLACES = {"hub": "https://huggingface.co"}  # where corpora come from
 GET_CTRANSLATE2 = f"for `seq2see export`: pip install '{CTRANSLATE2}'"
+GET_ONNX = f"for `seq2see export --format onnx`: pip install {' '.join(map(repr, ONNX))}"
 GIBIBYTE = 2**30
 # Trainings of this size took other programs 1 to 2 GiB. A run directory keeps two checkpoints, each with the
 # weights, their average and the optimiser's two moments.
@@ -57,6 +58,7 @@ def run(options: Namespace) -> int:
         name = requirement_name(requirement)
         show(name, installed_version(name) or "missing")
     show("ctranslate2", installed_version("ctranslate2") or f"not installed ({GET_CTRANSLATE2})")
+    show("onnx", installed_version("onnx") or f"not installed ({GET_ONNX})")
     if any("torch" in problem for problem in problems):
         problems.append("torch decides about devices and speed, so nothing is said about them")
     else:

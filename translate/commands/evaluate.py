@@ -17,6 +17,7 @@ from translate.commands.pairs_input import PAIRS_HELP, add_pairs_options, pair_s
 from translate.compression import packed_name
 from translate.config import SearchConfig
 from translate.errors import InputError, UsageError
+from translate.export.hub import find_run
 from translate.run_directory import RunDirectory
 from translate.text_files import read_lines, read_parallel
 
@@ -51,7 +52,9 @@ class TestSet(NamedTuple):
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare which model, which test set, which search, and where results go."""
-    parser.add_argument("run", type=str, nargs="?", help="Run directory of the model.")
+    parser.add_argument(
+        "run", type=str, nargs="?", help="Run directory of the model, or user/name of the Hugging Face hub."
+    )
     parser.add_argument("--src", type=str, help="Text to translate, one sentence a line.")
     parser.add_argument("--ref", type=str, help="Its translations, line by line.")
     parser.add_argument(
@@ -125,7 +128,7 @@ def run(options: Namespace) -> None:
     from translate.evaluation import moses_lang
 
     _check_usage(options)
-    directory = None if options.run is None else RunDirectory.open(options.run)
+    directory = None if options.run is None else find_run(options.run)
     kept = [] if directory is None else _read_entries(directory)
     test_set = read_test_set(options, directory)
     if options.tokenized_lowercase:
@@ -133,7 +136,8 @@ def run(options: Namespace) -> None:
             raise UsageError("--tokenized-lowercase has rules for each language: give --tgt-lang, such as de")
         moses_lang(test_set.tgt_lang)  # refused now, not after the translating
     if options.hypotheses is None:
-        hypotheses, how = translate(options.run, test_set, options, options.ensemble)
+        assert directory is not None  # _check_usage
+        hypotheses, how = translate(directory.path, test_set, options, options.ensemble)
         if options.out is not None:
             Path(options.out).write_bytes("".join(f"{line}\n" for line in hypotheses).encode())
     else:
@@ -263,7 +267,7 @@ def read_hypotheses(path: str, test_set: TestSet) -> list[str]:
 
 
 def translate(
-    run: str, test_set: TestSet, options: Namespace, ensemble: Sequence[str] = ()
+    run: str | Path, test_set: TestSet, options: Namespace, ensemble: Sequence[str] = ()
 ) -> tuple[list[str], Entry]:
     """Translate the sources with a run (and others), as `add_search_arguments` asks; return how, too."""
     from importlib.metadata import version

@@ -42,7 +42,9 @@ CHUNK_BYTES = 2**16  # likewise of a stream: what a pipe holds on Linux
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare which model, where text comes from and goes to, and how is searched."""
-    parser.add_argument("run", type=str, help="Run directory of the model.")
+    parser.add_argument(
+        "run", type=str, help="Run directory of the model, or user/name of the Hugging Face hub."
+    )
     # Without a type: what has one is read as YAML first, which some sentences are not made for.
     parser.add_argument("texts", nargs="*", help="Sentences to translate.")
     parser.add_argument(

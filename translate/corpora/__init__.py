@@ -106,7 +106,7 @@ def find_files(folder: str | Path) -> Files:
     Raises InputError when the folder is missing, incomplete, or was changed since.
     """
     folder = Path(folder)
-    about = _read_about(folder)
+    about = read_about(folder)
     for name, checksum in about["sha256"].items():
         if not folder.joinpath(name).is_file():
             raise InputError(f"{folder / name} is missing: make the corpus again with `seq2see corpus`")
@@ -131,7 +131,7 @@ def load_corpus(folder: str | Path) -> Corpus:
     """
     folder = Path(folder)
     splits = {name: to_dataset(read_parallel(*paths)) for name, paths in find_files(folder).splits.items()}
-    about = _read_about(folder)
+    about = read_about(folder)
     links = {name: read_lines(folder / f"{name}.links") for name in about["links"]}
     fields = {name: about[name] for name in Corpus._fields}
     return Corpus(**fields | {"splits": splits, "links": links})
@@ -142,7 +142,7 @@ def read_settings(folder: str | Path) -> Settings:
 
     Raises InputError when there is no corpus in it.
     """
-    settings: Settings = _read_about(Path(folder))["settings"]
+    settings: Settings = read_about(Path(folder))["settings"]
     return settings
 
 
@@ -162,7 +162,11 @@ def _join(lines: list[str]) -> bytes:
     return "".join(line + "\n" for line in lines).encode()
 
 
-def _read_about(folder: Path) -> dict[str, Any]:
+def read_about(folder: Path) -> dict[str, Any]:
+    """Return what corpus.json says of a folder: `Corpus`'s fields, checksums, settings.
+
+    Raises InputError when the folder is none that `write_corpus` made.
+    """
     path = folder / "corpus.json"
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; `seq2see corpus` makes one")
