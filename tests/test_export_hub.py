@@ -177,7 +177,7 @@ def test_languages_come_from_the_config_and_licence_of_the_text_from_the_corpus(
     assert main(["corpus", "files", *files, "--out", str(tmp_path / "corpus")]) == 0
     path = tiny_run(tmp_path, directions="both")
     config = (path / "config.yaml").read_text()
-    config = config.replace("corpus: null", f"corpus: {tmp_path / 'corpus'}")
+    config = config.replace("corpus: null", f"corpus: {tmp_path / 'corpus'}", 1)
     config = config.replace("src_lang: null", "src_lang: de").replace("tgt_lang: null", "tgt_lang: en")
     (path / "config.yaml").write_text(config)
     metadata, body = card(RunDirectory.open(path), About())

@@ -174,7 +174,7 @@ def test_an_error_while_a_checkpoint_is_written_leaves_the_one_before(started, t
 
     with monkeypatch.context() as patch:
         probe(patch, on_save_checkpoint=fail)
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(InputError, match="disk full: training stops"):
             resume(run.path)
     assert checkpoint(run)["global_step"] == 5
     resume(run.path)
