@@ -141,8 +141,9 @@ def _examples(examples: Sequence[Example], langs: Sequence[str]) -> str:
 
 def _example(example: Example, langs: Sequence[str]) -> str:
     note = f" ({_text(example.note)})" if example.note else ""
+    texts = example.src, example.tgt
     rows = "".join(
-        f'<dt class="{side}">{_text(langs[at])}</dt><dd dir="auto">{_text((example.src, example.tgt)[at])}</dd>'
+        f'<dt class="{side}">{_text(langs[at])}</dt><dd dir="auto">{_text(texts[at])}</dd>'
         for at, side in _SIDES
     )
     return f"<li><p>{_text(example.file)}: {_text(example.where)}{note}</p><dl>{rows}</dl></li>"

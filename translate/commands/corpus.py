@@ -9,8 +9,8 @@ The folder it makes (default DATA_DIR/SOURCE_SRC_TGT) is what `seq2see train --c
     hub             any dataset of the Hugging Face hub (--dataset, --src-lang, --tgt-lang)
     files           files of your own: two texts (--src, --tgt), or files of pairs (--pairs)
 
-Or look at one: `seq2see corpus report FOLDER` (or --src and --tgt, or --pairs) says what is wrong with it, and
-with --clean and --out writes it without what is.
+Or look at one: `seq2see corpus report FOLDER` (or --src and --tgt, or --pairs) says what is wrong with it,
+and with --clean and --out writes it without what is.
 """
 
 import hashlib

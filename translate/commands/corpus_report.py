@@ -39,6 +39,18 @@ FLAGS = (
 )
 
 
+_LANGS = ("src_lang", "tgt_lang")
+# What goes with each way to name a corpus.
+WAYS: dict[str, tuple[str, ...]] = {
+    "a folder": (),
+    "--src": (*_LANGS, "src", "tgt", "valid_src", "valid_tgt", "test_src", "test_tgt"),
+    "--pairs": (
+        *(*_LANGS, "src_column", "tgt_column", "format", "markup", "strict"),
+        *("pairs", "valid_pairs", "test_pairs"),
+    ),
+}
+
+
 class Input(NamedTuple):
     """A corpus to report on."""
 
@@ -173,6 +185,10 @@ def _read_input(options: Namespace) -> Input:
         raise UsageError(
             f"report needs a corpus folder, --src and --tgt, or --pairs, and one of these: {told}"
         )
+    (way,) = given
+    for name in {name for names in WAYS.values() for name in names} - {*WAYS[way]}:
+        if getattr(options, name) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} does not go with {way}")
     if options.out is not None and not options.clean:
         raise UsageError("--out is for --clean, which is not given")
     if options.folder is not None:
@@ -183,9 +199,6 @@ def _read_input(options: Namespace) -> Input:
 def _read_folder(options: Namespace) -> Input:
     from translate.corpora import find_files, read_description
 
-    for name in ("src_lang", "tgt_lang"):
-        if getattr(options, name) is not None:
-            raise UsageError(f"--{name.replace('_', '-')} is given, but {options.folder} knows its languages")
     folder = Path(options.folder)
     files, about = find_files(folder), read_description(folder)
     parts = {name: _locate(files.splits[name]) for name in sorted(files.splits, key=_order)}
@@ -228,15 +241,17 @@ def _read_pairs(options: Namespace) -> Input:
         if paths is not None:
             sources[part] = Sources(paths, wanted, options.format, strict=bool(options.strict))
             check_sources(sources[part])
+    if sum(list(source.paths).count("-") for source in sources.values()) > 1:
+        raise UsageError("standard input (-) can be read once only")
     parts = {name: stream_located(source) for name, source in sources.items()}
     return Input(_describe_files(langs), langs, parts, {})
 
 
 def _locate(paths: tuple[str | Path, str | Path]) -> "Records":
-    from translate.corpora.pairs import read_texts
+    from translate.corpora.pairs import one_line, read_texts
 
     for record in read_texts(paths):
-        yield f"{paths[0]}", record
+        yield str(paths[0]), record._replace(src=one_line(record.src), tgt=one_line(record.tgt))
 
 
 def _describe_files(langs: tuple[str | None, str | None]) -> "Corpus":

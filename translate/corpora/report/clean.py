@@ -101,7 +101,7 @@ def _write_part(
                 log.write(_entry(name, file, record, reasons))
     assert place == len(part.flags)
     if not kept:
-        raise InputError(f"nothing would be left of {name}: --drop names the reasons that drop a pair")
+        raise InputError(f"nothing would be left of {name}: --keep names reasons that drop no pair")
     return Kept(records, kept, records - kept)
 
 

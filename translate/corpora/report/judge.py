@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt64
+from jaxtyping import Bool, Float, Int, UInt, UInt64
 
 from translate.corpora.report import BITS
 from translate.corpora.report.survey import Candidate, Part, keep
@@ -47,7 +47,7 @@ def judge(part: Part, examples: int, limits: Limits, scores: Float[np.ndarray, "
         )
 
 
-def length_scores(chars: Int[np.ndarray, "N 2"]) -> Float[np.ndarray, " N"]:
+def length_scores(chars: UInt[np.ndarray, "N 2"]) -> Float[np.ndarray, " N"]:
     """Return how much too long each target is for its source, in robust standard deviations.
 
     The difference of a target's length from what is expected grows with the root of the length (Gale & Church
@@ -63,7 +63,7 @@ def length_scores(chars: Int[np.ndarray, "N 2"]) -> Float[np.ndarray, " N"]:
 
 
 def alignment_scores(
-    log_probs: Float[np.ndarray, " N"], chars: Int[np.ndarray, "N 2"]
+    log_probs: Float[np.ndarray, " N"], chars: UInt[np.ndarray, "N 2"]
 ) -> Float[np.ndarray, " N"]:
     """Return how much better than most the words of each pair translate one another, in standard deviations.
 
@@ -86,7 +86,8 @@ def robust_scores(values: Float[np.ndarray, " N"], scale: float = 1.0) -> Float[
         return values
     median = np.median(known)
     deviation = _MAD * float(np.median(np.abs(known - median)))
-    return ((values - median) / (deviation or scale)).astype(np.float32)
+    scores: np.ndarray = ((values - median) / (deviation or scale)).astype(np.float32)
+    return scores
 
 
 def _find_repeated(part: Part, examples: int) -> None:
@@ -133,4 +134,5 @@ def _mark(part: Part, reason: str, which: Any, severity: Any, note: Any, example
 
 def drops(part: Part, reasons: Sequence[str]) -> Bool[np.ndarray, " N"]:
     """Return which pairs have one of the reasons."""
-    return (part.columns["flags"] & np.uint32(sum({BITS[reason] for reason in reasons}))) != 0
+    dropped: np.ndarray = (part.columns["flags"] & np.uint32(sum({BITS[it] for it in reasons}))) != 0
+    return dropped

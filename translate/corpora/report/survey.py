@@ -114,7 +114,7 @@ def survey(
             chars.append(len(text))
             words[side][len(text.split())] += 1
             characters[side][len(text)] += 1
-    columns = {
+    columns: Columns = {
         "flags": np.array(flags, np.uint32),
         "src": np.array(src, np.uint64),
         "tgt": np.array(tgt, np.uint64),
@@ -141,5 +141,5 @@ def keep(heap: list[Candidate], candidate: Candidate, count: int) -> None:
 
 
 def hash_text(text: str) -> int:
-    """Return 8 bytes that stand for a text: of 10 million, two collide with a probability of 3 in a million."""
+    """Return 8 bytes that stand for a text: any two of 10 million collide with probability 3e-6."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
