@@ -146,7 +146,7 @@ TEXTS = ("--src", "train.en", "--tgt", "train.de")
         (("mine", "--drop", "copies"), "--drop copies: no such reason; did you mean copy?"),
         (("mine", "--keep", "copy", "--drop", "copy"), "copy is given to --drop and to --keep: choose one"),
         (("mine", "--length-limit", "0"), "--length-limit is 0.0: it must be above 0"),
-        (("mine", "--alignment-limit", "nan"), "--alignment-limit is nan: it must be above 0"),
+        (("mine", "--alignment-limit", "-1"), "--alignment-limit is -1.0: it must be above 0"),
         (("mine", "--examples", "-1"), "--examples is -1: it must be at least 0"),
         (("mine", "--size", "3"), "--size is not used by report, only by synthetic"),
         ((*TEXTS, "--strict", "true"), "--strict does not go with --src"),

@@ -152,7 +152,7 @@ def _check_numbers(options: Namespace) -> "tuple[Limits, int]":
     for name in ("length", "alignment"):
         limit = getattr(options, f"{name}_limit")
         if limit is not None:
-            if not limit > 0:
+            if limit <= 0:
                 raise UsageError(f"--{name}-limit is {limit}: it must be above 0")
             limits = limits._replace(**{name: limit})
     examples = 5 if options.examples is None else options.examples

@@ -91,7 +91,7 @@ class Checks:
 def _damage(text: str) -> Iterator[Flaw]:
     if "\ufffd" in text:
         count = text.count("\ufffd")
-        yield Flaw("damaged", count, f"{count} characters")
+        yield Flaw("damaged", count, f"{count}×")
     if control := _CONTROL.findall(text):
         yield Flaw("control", len(control), ", ".join(sorted({f"U+{ord(c):04X}" for c in control})))
     if "&" in text:
