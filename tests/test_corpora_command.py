@@ -191,7 +191,7 @@ def test_synthetic_comes_with_gold_alignments_and_the_report_of_its_grammar(fold
         ),
         (
             ["home-assistant", "--src_column", "p"],
-            "^--src-column is not used by home-assistant, only by hub, files$",
+            "^--src-column is not used by home-assistant, only by hub, files, report$",
         ),
         (["home-assistant", "--tgt_lang", "en"], "^--src-lang and --tgt-lang are both en: they must differ$"),
         (

@@ -16,16 +16,13 @@ from jaxtyping import Float, Int
 from translate.alignment import Link
 from translate.alignment.extract import Alignment, Span
 from translate.errors import UsageError
+from translate.languages import UNSPACED
 
 Extraction = Literal["argmax", "threshold", "margin", "one-to-one"]
 Level = Literal["word", "token", "subword"]
 LEVELS: tuple[Level, ...] = ("word", "token", "subword")
 
-# Scripts that put no space between words: Thai, Lao, Tibetan, Burmese, Khmer, kana, Han.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u0f00-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 class Linked(NamedTuple):

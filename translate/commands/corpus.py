@@ -8,6 +8,9 @@ The folder it makes (default DATA_DIR/SOURCE_SRC_TGT) is what `seq2see train --c
     synthetic       made by a grammar, with exact word alignments
     hub             any dataset of the Hugging Face hub (--dataset, --src-lang, --tgt-lang)
     files           files of your own: two texts (--src, --tgt), or files of pairs (--pairs)
+
+Or look at one: `seq2see corpus report FOLDER` (or --src and --tgt, or --pairs) says what is wrong with it,
+and with --clean and --out writes it without what is.
 """
 
 import hashlib
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from jsonargparse import ArgumentParser, Namespace
 
+from translate.commands.corpus_report import add_report_arguments, check_unused_by, run_report
 from translate.commands.pairs_input import PAIRS_HELP
 from translate.compression import packed_name
 from translate.config import FileFormat
@@ -25,7 +29,7 @@ from translate.errors import InputError, UsageError
 if TYPE_CHECKING:
     from translate.corpora import Corpus
 
-Source = Literal["home-assistant", "multi30k", "tatoeba", "synthetic", "hub", "files"]
+Source = Literal["home-assistant", "multi30k", "tatoeba", "synthetic", "hub", "files", "report"]
 
 
 class Option(NamedTuple):
@@ -38,8 +42,9 @@ class Option(NamedTuple):
     nargs: str | None = None
 
 
-WITH_LANGUAGES: tuple[Source, ...] = ("home-assistant", "multi30k", "tatoeba", "hub", "files")
+WITH_LANGUAGES: tuple[Source, ...] = ("home-assistant", "multi30k", "tatoeba", "hub", "files", "report")
 DRAWN: tuple[Source, ...] = ("home-assistant", "tatoeba", "synthetic", "hub", "files")
+FILES: tuple[Source, ...] = ("files", "report")
 OPTIONS = {
     "src_lang": Option(str, WITH_LANGUAGES, "Language to translate from.", "en"),
     "tgt_lang": Option(str, WITH_LANGUAGES, "Language to translate into.", "de"),
@@ -50,26 +55,24 @@ OPTIONS = {
     "dataset_config": Option(str, ("hub",), "Which of its configurations, if it has several."),
     "streaming": Option(bool, ("hub",), "Read it over the network, without a copy of all of it on disk."),
     "src_column": Option(
-        str, ("hub", "files"), "Column, field, or entry of `translation`. Default: as --src-lang."
+        str, ("hub", "files", "report"), "Column, field, or entry of `translation`. Default: as --src-lang."
     ),
     "tgt_column": Option(
-        str, ("hub", "files"), "Column, field, or entry of `translation`. Default: as --tgt-lang."
+        str, ("hub", "files", "report"), "Column, field, or entry of `translation`. Default: as --tgt-lang."
     ),
-    "src": Option(str, ("files",), "Training text, one sentence a line (.gz and others are unpacked)."),
-    "tgt": Option(str, ("files",), "Its translations, line by line."),
-    "valid_src": Option(str, ("files",), "Validation text. Default: held out from the training text."),
-    "valid_tgt": Option(str, ("files",), "Its translations, line by line."),
-    "test_src": Option(str, ("files",), "Test text. Default: held out from the training text."),
-    "test_tgt": Option(str, ("files",), "Its translations, line by line."),
-    "pairs": Option(str, ("files",), f"Instead of all these: {PAIRS_HELP}", nargs="+"),
-    "valid_pairs": Option(str, ("files",), "Validation pairs. Default: held out of --pairs.", nargs="+"),
-    "test_pairs": Option(str, ("files",), "Test pairs. Default: held out of --pairs.", nargs="+"),
+    "src": Option(str, FILES, "Training text, one sentence a line (.gz and others are unpacked)."),
+    "tgt": Option(str, FILES, "Its translations, line by line."),
+    "valid_src": Option(str, FILES, "Validation text. Default: held out from the training text."),
+    "valid_tgt": Option(str, FILES, "Its translations, line by line."),
+    "test_src": Option(str, FILES, "Test text. Default: held out from the training text."),
+    "test_tgt": Option(str, FILES, "Its translations, line by line."),
+    "pairs": Option(str, FILES, f"Instead of all these: {PAIRS_HELP}", nargs="+"),
+    "valid_pairs": Option(str, FILES, "Validation pairs. Default: held out of --pairs.", nargs="+"),
+    "test_pairs": Option(str, FILES, "Test pairs. Default: held out of --pairs.", nargs="+"),
     "weights": Option(float, ("files",), "How often a pair of each of --pairs is taken.", nargs="+"),
-    "format": Option(FileFormat, ("files",), "Format of all files of --pairs, whatever their names."),
-    "markup": Option(
-        Literal["drop", "keep"], ("files",), "What becomes of codes in the texts of TMX and XLIFF."
-    ),
-    "strict": Option(bool, ("files",), "Stop at a broken record of --pairs."),
+    "format": Option(FileFormat, FILES, "Format of all files of --pairs, whatever their names."),
+    "markup": Option(Literal["drop", "keep"], FILES, "What becomes of codes in the texts of TMX and XLIFF."),
+    "strict": Option(bool, FILES, "Stop at a broken record of --pairs."),
     "size": Option(int, ("synthetic",), "Training pairs.", 20_000),
     "seed": Option(int, DRAWN, "Draws the parts, or the sentences.", 1),
 }
@@ -84,7 +87,7 @@ INPUT_FILES = ("path", *TEXTS, *PAIRS)
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the source, where things go, and every option of any source."""
-    parser.add_argument("source", type=Source, help="Where the sentence pairs come from.")
+    parser.add_argument("source", type=Source, help="Where the sentence pairs come from; or report.")
     parser.add_argument("--out", type=str, help="Folder to make. Default: DATA_DIR/SOURCE_SRC_TGT.")
     parser.add_argument("--data_dir", type=str, default="data", help="Where downloads and corpora go.")
     for name, option in OPTIONS.items():
@@ -95,14 +98,20 @@ def add_arguments(parser: ArgumentParser) -> None:
             parser.add_argument(f"--{name}", type=option.type, help=about)
         else:
             parser.add_argument(f"--{name}", type=option.type, nargs=option.nargs, help=about)
+    add_report_arguments(parser)
 
 
 def run(options: Namespace) -> None:
-    """Make the corpus, or find that it is there already, and print what is in it.
+    """Make the corpus, or find that it is there already, and print what is in it; or report on one.
 
     Raises UsageError for options that do not fit the source; InputError as the source's module does, and when
     the folder holds something else.
     """
+    if options.source == "report":
+        _check_used(options)
+        run_report(options)
+        return
+    check_unused_by(options.source, options)
     settings = read_options(options)
     name = f"{options.source}_{settings['src_lang']}_{settings['tgt_lang']}"
     out = Path(options.out if options.out is not None else Path(options.data_dir, name))
@@ -126,12 +135,7 @@ def read_options(options: Namespace) -> dict[str, Any]:
     Raises UsageError for one that it does not use, that it needs and lacks, or that makes no sense.
     """
     source = options.source
-    given = {name: getattr(options, name) for name in OPTIONS if getattr(options, name) is not None}
-    for name in given:
-        if source not in OPTIONS[name].sources:
-            raise UsageError(
-                f"{_flag(name)} is not used by {source}, only by {', '.join(OPTIONS[name].sources)}"
-            )
+    given = _check_used(options)
     needed = NEEDED.get(source, ())
     if source == "files":
         needed = _needed_by_files(given)
@@ -149,6 +153,17 @@ def read_options(options: Namespace) -> dict[str, Any]:
     values = defaults | given
     _check_languages(values["src_lang"], values["tgt_lang"])
     return {"source": source} | {name: value for name, value in values.items() if value is not None}
+
+
+def _check_used(options: Namespace) -> dict[str, Any]:
+    """Return the options that are given; raise UsageError for one that the source does not use."""
+    given = {name: getattr(options, name) for name in OPTIONS if getattr(options, name) is not None}
+    for name in given:
+        if options.source not in OPTIONS[name].sources:
+            raise UsageError(
+                f"{_flag(name)} is not used by {options.source}, only by {', '.join(OPTIONS[name].sources)}"
+            )
+    return given
 
 
 def _needed_by_files(given: dict[str, Any]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from datasets import Dataset
 from translate.errors import InputError
 from translate.text_files import read_lines, read_parallel
 
+CORPUS_JSON = "corpus.json"
 Pair = tuple[str, str]  # source text, target text
 Settings = Mapping[str, Any]  # what a corpus was made from, as JSON values
 
@@ -84,7 +85,7 @@ def write_corpus(corpus: Corpus, folder: str | Path, settings: Settings | None =
             "sha256": {name: hashlib.sha256(_join(lines)).hexdigest() for name, lines in texts.items()},
             "settings": dict(settings or {}),
         }
-        made.joinpath("corpus.json").write_text(
+        made.joinpath(CORPUS_JSON).write_text(
             json.dumps(about, ensure_ascii=False, indent=2) + "\n", encoding="utf-8", newline="\n"
         )
         if folder.exists():
@@ -137,6 +138,16 @@ def load_corpus(folder: str | Path) -> Corpus:
     return Corpus(**fields | {"splits": splits, "links": links})
 
 
+def read_description(folder: str | Path) -> Corpus:
+    """Return what is said of the corpus in a folder: no splits, and of its links only which there are.
+
+    Raises InputError when there is no corpus in it.
+    """
+    about = read_about(Path(folder))
+    fields = {name: about[name] for name in Corpus._fields}
+    return Corpus(**fields | {"splits": {}, "links": {name: [] for name in about["links"]}})
+
+
 def read_settings(folder: str | Path) -> Settings:
     """Return the settings that the corpus in a folder was made with.
 
@@ -167,7 +178,7 @@ def read_about(folder: Path) -> dict[str, Any]:
 
     Raises InputError when the folder is none that `write_corpus` made.
     """
-    path = folder / "corpus.json"
+    path = folder / CORPUS_JSON
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; `seq2see corpus` makes one")
     if not path.is_file():

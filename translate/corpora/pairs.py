@@ -115,12 +115,24 @@ def stream_pairs(sources: Sources, seed: int = 1, dropped: Counter[str] | None =
     for number, path in enumerate(sources.paths):
         weight = sources.weights[number] if sources.weights else 1.0
         draw = random.Random(f"{seed} {number}")
-        for pair in _read_source(path, sources, Counter() if dropped is None else dropped):
-            for _ in range(int(weight) + (draw.random() < weight % 1)):
-                yield pair
+        for record in _read_source(path, sources, Counter() if dropped is None else dropped):
+            if not (record.broken or record.left_out):
+                for _ in range(int(weight) + (draw.random() < weight % 1)):
+                    yield record.src, record.tgt
 
 
-def _read_source(path: str, sources: Sources, dropped: Counter[str]) -> Iterator[Pair]:
+def stream_located(sources: Sources) -> Iterator[tuple[str, Record]]:
+    """Yield every record of all sources, with the path of its source; raises what `stream_pairs` does.
+
+    Texts are on one line. Of a record that is no pair, `broken` or `left_out` says why.
+    """
+    check_sources(sources)
+    for path in sources.paths:
+        for record in _read_source(path, sources, Counter()):
+            yield path, record
+
+
+def _read_source(path: str, sources: Sources, dropped: Counter[str]) -> Iterator[Record]:
     records = pairs = broken = 0
     left_out: Counter[str] = Counter()
     first = ""
@@ -136,11 +148,13 @@ def _read_source(path: str, sources: Sources, dropped: Counter[str]) -> Iterator
             first = first or message
             if broken <= SHOWN:
                 log.warning("%s; passed over", message)
+            yield Record(record.where, broken=flaw)
         elif record.left_out:
             left_out[record.left_out] += 1
+            yield record
         else:
             pairs += 1
-            yield src, tgt
+            yield Record(record.where, src, tgt)
     dropped.update(left_out)
     dropped["broken record"] += broken
     told = [f"{count} left out ({reason})" for reason, count in left_out.most_common()]
@@ -164,9 +178,9 @@ def read_records(path: str, wanted: Wanted, given: PairFormat | None) -> Iterato
             assert wanted.src_lang is not None  # check_sources
             assert wanted.tgt_lang is not None
             paths = path.replace(LANG, wanted.src_lang), path.replace(LANG, wanted.tgt_lang)
-            yield from _parallel(paths)
+            yield from read_texts(paths)
         case "corpus":
-            yield from _parallel(_corpus_files(path, wanted))
+            yield from read_texts(_corpus_files(path, wanted))
         case kind:
             with open_stream(path) as stream:
                 yield from _read_file(stream, path, wanted, kind)
@@ -209,7 +223,8 @@ def one_line(text: str) -> str:
     return " ".join(line for part in re.split(r"[\r\n]+", text) if (line := part.strip()))
 
 
-def _parallel(paths: tuple[str | Path, str | Path]) -> Iterator[Record]:
+def read_texts(paths: tuple[str | Path, str | Path]) -> Iterator[Record]:
+    """Yield the lines of two parallel files; raises what `stream_parallel` does."""
     for number, (src, tgt) in enumerate(stream_parallel(*paths), start=1):
         yield Record(f"line {number}", src, tgt)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from fastapi import HTTPException, Request
 
+from translate.languages import Detection, Identifier, name_of
 from translate.serve.batching import ClosedError, FullError
-from translate.serve.languages import Detection, Identifier, name_of
 from translate.serve.limits import Keys, Limits, RateLimit
 from translate.serve.markup import split
 from translate.serve.models import Model, TooLongError

@@ -1,6 +1,6 @@
 import pytest
 
-from translate.serve.languages import Identifier, name_of
+from translate.languages import Identifier, name_of
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
-"""Which languages there are: their names, and which one a text is in."""
+"""Which languages there are: their names, the scripts they are written in, and which one a text is in."""
 
 import copy
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -22,6 +24,23 @@ _NAMES = """
     vi=Vietnamese yi=Yiddish zh=Chinese zu=Zulu
 """
 NAMES: dict[str, str] = dict(re.findall(r"(\w+)=(\w+)", _NAMES))
+# Scripts as the names of Unicode's characters begin; of all other languages in NAMES: LATIN.
+_SCRIPTS = """
+    ar=ARABIC az=LATIN,CYRILLIC,ARABIC be=CYRILLIC bg=CYRILLIC bn=BENGALI bs=LATIN,CYRILLIC el=GREEK fa=ARABIC
+    gu=GUJARATI he=HEBREW hi=DEVANAGARI hy=ARMENIAN ja=CJK,HIRAGANA,KATAKANA ka=GEORGIAN
+    kk=CYRILLIC,LATIN,ARABIC km=KHMER kn=KANNADA ko=HANGUL,CJK ku=LATIN,ARABIC,CYRILLIC ky=CYRILLIC,ARABIC
+    mk=CYRILLIC ml=MALAYALAM mn=CYRILLIC,MONGOLIAN mr=DEVANAGARI ms=LATIN,ARABIC ne=DEVANAGARI
+    pa=GURMUKHI,ARABIC ru=CYRILLIC si=SINHALA sr=CYRILLIC,LATIN ta=TAMIL te=TELUGU th=THAI uk=CYRILLIC
+    ur=ARABIC uz=LATIN,CYRILLIC,ARABIC yi=HEBREW zh=CJK,BOPOMOFO
+"""
+SCRIPTS: dict[str, frozenset[str]] = {code: frozenset(["LATIN"]) for code in NAMES} | {
+    code: frozenset(names.split(",")) for code, names in re.findall(r"(\w+)=([A-Z,]+)", _SCRIPTS)
+}
+# Of scripts that put no space between words: Thai, Lao, Tibetan, Burmese, Khmer, kana, Han.
+UNSPACED = (
+    "\u0e00-\u0eff\u0f00-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
 # As the identifier calls them.
 _SAME = {"nb": "no"}
 # More than enough to know a language by.
@@ -42,6 +61,22 @@ def name_of(code: str) -> str:
     return code if name is None else f"{name} ({rest})" if rest else name
 
 
+def base_of(code: str) -> str:
+    """Return the language of a code without its region or script: zh for zh-Hant."""
+    return code.replace("_", "-").partition("-")[0].lower()
+
+
+def count_scripts(text: str) -> Counter[str]:
+    """Count the letters of a text by script."""
+    return Counter(map(_script_of, filter(str.isalpha, text)))
+
+
+@lru_cache(maxsize=20_000)
+def _script_of(letter: str) -> str:
+    words = re.split("[ -]", unicodedata.name(letter, ""))
+    return words[1] if words[0] in ("FULLWIDTH", "HALFWIDTH") else words[0]
+
+
 class Identifier:
     """Says which of some languages a text is in (langid, Lui & Baldwin 2012, as py3langid has it).
 
@@ -54,7 +89,7 @@ class Identifier:
         known = set(identifier.labels)
         self._codes: dict[str, str] = {}  # theirs -> ours; of several variants of a language, the first
         for code in codes:
-            base = code.replace("_", "-").partition("-")[0].lower()
+            base = base_of(code)
             if _SAME.get(base, base) in known:
                 self._codes.setdefault(_SAME.get(base, base), code)
         if self._codes:
