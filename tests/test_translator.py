@@ -14,9 +14,10 @@ from translate.engine import max_length
 from translate.errors import InputError, UsageError
 from translate.model import build_model
 from translate.padding import pad
+from translate.parts import cut
 from translate.tokenizer import BACKWARDS_ID, BOS_ID, EOS_ID
 from translate.torch_engine import TorchEngine
-from translate.translator import cut, translate_texts
+from translate.translator import translate_texts
 
 TEXTS = [
     "Ein Hund läuft.",
