@@ -56,6 +56,13 @@ def test_what_is_wanted_of_a_text_is_wanted_where_it_is():
     assert [TOKENIZERS.tgt.decode(phrase) for phrase in second.phrases] == ["{b}"]
 
 
+def test_what_has_a_space_before_it_keeps_it():
+    steering = Steering(phrases={0: [" {a}", "{b}", " {c}"]})
+    (demand,) = demands_of(steering, TOKENIZERS, parts("{a} Hund({b}) {c}"), 1, WIDE)
+    begins = [TOKENIZERS.tgt.pieces(phrase)[0] for phrase in demand.phrases]
+    assert begins[0] == begins[2] == "▁" != begins[1]
+
+
 def test_a_prefix_that_may_not_be_is_refused():
     search = SearchConfig(no_repeat_ngram=1)
     with pytest.raises(

@@ -63,7 +63,7 @@ def test_as_many_translations_come_out_as_texts_go_in_and_in_their_order(transla
 
 def test_a_blank_text_becomes_the_empty_one(translate):
     for blank in ("", " ", "\t", "\u2028", "\u3000 \xa0"):
-        assert translate([blank]) == [(blank, "", 0.0, [("", 0.0)])]
+        assert translate([blank]) == [(blank, "", 0.0, [("", 0.0)], "")]
 
 
 def test_nothing_becomes_nothing(translate):

@@ -90,11 +90,11 @@ def count_kept(terms: Sequence[Term], translation: str) -> Rate:
 def phrase(tokenizer: Tokenizer, text: str) -> list[int]:
     """Return the pieces of a text that stands inside another.
 
-    They begin with the space before it if it begins as a word does. Otherwise ({name}, a script without
+    They begin with a space if the text does, or begins as a word does. Otherwise ({name}, a script without
     spaces) a space that is a piece of its own is left out, so that there may be one or none.
     """
-    ids = tokenizer.encode(text)
-    spaced = text[0].isalnum() and ord(text[0]) < _UNSPACED
+    ids = tokenizer.encode(text.removeprefix(" "))  # which begins with a space anyway
+    spaced = text[0] == " " or (text[0].isalnum() and ord(text[0]) < _UNSPACED)
     return ids[1:] if not spaced and len(ids) > 1 and tokenizer.pieces(ids[:1]) == ["▁"] else ids
 
 

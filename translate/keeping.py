@@ -49,7 +49,7 @@ def translate_keeping(
     ]
     failed = [n for n, each in enumerate(results) if count(each.text, pattern) != wanted[n]]
     if failed and not steering.sampling:
-        phrases = {n: list(wanted[n].elements()) for n in failed if wanted[n]}
+        phrases = {n: _phrases(texts[n], pattern) for n in failed if wanted[n]}
         # The others are left blank, so that lines keep their numbers in messages.
         blanked = [text if n in phrases else "" for n, text in enumerate(texts)]
         constrained = replace(search, n_best=search.beam_size, mbr=0)
@@ -64,6 +64,12 @@ def translate_keeping(
     ):
         results[n] = copied
     return results
+
+
+def _phrases(text: str, pattern: re.Pattern[str]) -> list[str]:
+    """The placeholders of a source, each with the space before it if it has one."""
+    spaced = f" {text}"
+    return [" " * spaced[found.begin].isspace() + found.text for found in find(text, pattern)]
 
 
 def _choose(

@@ -76,7 +76,7 @@ def draw(
 
     They are summed from the most probable token on, so that what is cut off is the end.
     """
-    ordered, ids = (log_probs.double() / sampling.temperature).sort(dim=1, descending=True, stable=True)
+    ordered, ids = (log_probs / sampling.temperature).sort(dim=1, descending=True, stable=True)
     if sampling.top_k:
         ordered[:, sampling.top_k :] = -math.inf
     sums = ordered.softmax(dim=1).cumsum(dim=1)
@@ -86,7 +86,7 @@ def draw(
         ordered = ordered.masked_fill(beyond, -math.inf)
         sums = ordered.softmax(dim=1).cumsum(dim=1)
     possible = (ordered > -math.inf).sum(dim=1, keepdim=True)
-    places = torch.searchsorted(sums, chances[:, None].double(), right=True)
+    places = torch.searchsorted(sums, chances[:, None], right=True)
     return ids.gather(1, places.minimum((possible - 1).clamp(min=0)))[:, 0]
 
 
@@ -113,7 +113,7 @@ def _chances(
         for place in places
         for number in range(draws)
     ]
-    return torch.tensor(np.array(numbers).reshape(len(numbers), longest))
+    return torch.tensor(np.array(numbers, dtype=np.float32).reshape(len(numbers), longest))
 
 
 def _hypothesis(tokens: list[int], log_prob: float, finished: bool, config: SearchConfig) -> Hypothesis:

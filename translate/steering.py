@@ -17,7 +17,9 @@ class Steering(NamedTuple):
     prefix: str = ""  # each begins with it
     sampling: Sampling | None = None  # pieces are drawn
     glossary: Glossary | None = None  # its target terms occur where its source terms do
-    phrases: Mapping[int, Sequence[str]] = {}  # by number of the text: what occurs in its translation too
+    # By number of the text: what occurs in its translation too, as it is there. One that begins with a space
+    # has one before it in the translation, or begins it.
+    phrases: Mapping[int, Sequence[str]] = {}
 
     def __bool__(self) -> bool:
         return bool(self.prefix or self.sampling or self.glossary or self.phrases)
@@ -57,7 +59,7 @@ def _phrases(steering: Steering, tokenizers: Tokenizers, part: Part) -> list[tup
         return []
     text = tokenizers.src.decode(part.ids)
     wanted = [term.tgt for term in steering.glossary.find(text)] if steering.glossary else []
-    pool = text
+    pool = f" {text}"  # so that what begins the text has a space before it, as a word has
     for each in steering.phrases.get(part.number, ()):
         if each in pool:
             wanted.append(each)

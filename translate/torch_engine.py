@@ -1,7 +1,7 @@
 """The engine that runs any model: our own search over a Seq2Seq's steps."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -60,6 +60,10 @@ class TorchEngine:
         finally:
             self.model.train(was_training)
 
+    @cached_property
+    def _joining(self) -> Tensor | None:
+        return None if self.joins is None else torch.tensor(self.joins(), device=self.model.device)
+
     def _start(self, rows: Sequence[list[int]], max_lengths: Sequence[int]) -> tuple[Any, Any, Tensor]:
         """Return what every search begins with: the step function, its state, and the greatest lengths."""
         model = self.model
@@ -83,16 +87,13 @@ class TorchEngine:
             those = [demands[n] for n in chosen]
             if any(demand.prefix for demand in those):
                 step, state = force_prefixes(step, state, [demand.prefix for demand in those], limits.device)
+            search: Any = beam_search
             sampling = those[0].sampling
             if sampling is not None:
                 search = partial(sample, sampling=sampling, places=[demand.place for demand in those])
             elif with_phrases:
-                joins = None if self.joins is None else torch.tensor(self.joins(), device=limits.device)
-                search = partial(
-                    constrained_search, phrases=[demand.phrases for demand in those], joins=joins
-                )
-            else:
-                search = beam_search
+                phrases = [demand.phrases for demand in those]
+                search = partial(constrained_search, phrases=phrases, joins=self._joining)
             hypotheses = search(step, state, limits, config, **SPECIAL)
             for n, best in zip(chosen, hypotheses, strict=True):
                 found[n] = best

@@ -46,8 +46,8 @@ def add_steering(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--keep_placeholders",
         action="store_true",
-        help="Each translation has exactly the placeholders and the markup of its source: {name}, %%s, <b>, "
-        "&nbsp;. For engine torch.",
+        help="Each translation has exactly the placeholders and the markup of its source: {name}, <b>, "
+        "&nbsp;, conversions of printf. For engine torch.",
     )
     parser.add_argument(
         "--placeholder_pattern",
