@@ -12,6 +12,7 @@ from tiny import MODEL, TRANSFORMER, decided, separate_tokenizers, tiny_export, 
 from translate import Translator
 from translate.cli import main
 from translate.config import AttentionConfig, DecoderConfig, EncoderConfig, SearchConfig
+from translate.engine import Demand
 from translate.errors import InputError, UsageError
 from translate.export import CTRANSLATE2, ctranslate2_model
 from translate.export.ctranslate2_model import export_ctranslate2
@@ -429,3 +430,9 @@ def test_both_engines_translate_backwards_alike(tmp_path):
     assert [each.text for each in there] == [each.text for each in back]
     assert abs(there[0].score - forward[0].score) > 1e-3
     assert [each.score for each in there] == pytest.approx([each.score for each in back], abs=1e-4)
+
+
+def test_prefixes_terms_and_samples_are_for_torch(run):
+    engine = Translator(run.path, "cpu", "ctranslate2", threads=1).engine
+    with pytest.raises(UsageError, match="ctranslate2 only looks for the best translation"):
+        engine.search([[5]], [3], GREEDY, [Demand(prefix=(5,))])

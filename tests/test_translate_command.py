@@ -1,4 +1,5 @@
 import gzip
+import html
 import io
 import json
 import os
@@ -395,3 +396,170 @@ def test_an_ensemble_translates_and_is_named(run, tmp_path, capsys):
 def test_an_ensemble_is_for_torch(run, capsys):
     assert translate(run, "Hund", "--engine", "ctranslate2", "--ensemble", run) == 2
     assert "error: engine ctranslate2 translates with one model: an ens" in capsys.readouterr().err
+
+
+# What is wanted beyond the best
+
+
+def test_prefix(run, capsys):
+    assert translate(run, *LINES, "--prefix", "A dog") == 0
+    out, err = capsys.readouterr()
+    assert [line.startswith("A dog") for line in out.split("\n")[:-1]] == [True, False, True, True]
+    assert err == ENGINE
+
+
+def test_samples_are_drawn_by_the_seed(run, capsys):
+    drawing = ["--sample", "--top-k", "50", "--top-p", "0.9", "--temperature", "1.5"]
+    for seed in (1, 1, 2):
+        assert translate(run, *LINES, *drawing, "--seed", seed) == 0
+    outs = capsys.readouterr().out.split("\n")
+    assert outs[:4] == outs[4:8] != outs[8:12]
+
+
+def test_several_samples_of_each_line(run, capsys):
+    assert translate(run, LINES[0], LINES[2], "--sample", "--n-best", "3") == 0
+    several = [line.split(" ||| ") for line in capsys.readouterr().out.split("\n")[:-1]]
+    assert [fields[0] for fields in several] == ["0"] * 3 + ["1"] * 3
+    translate(run, LINES[0], LINES[2], "--sample")
+    assert capsys.readouterr().out == joined([several[0][1], several[3][1]])
+
+
+def test_drawing_from_one_piece_is_greedy(run, capsys):
+    translate(run, *LINES, "--beam-size", "1")
+    greedy = capsys.readouterr().out
+    translate(run, *LINES, "--sample", "--top-k", "1")
+    assert capsys.readouterr().out == greedy
+
+
+def test_a_glossary_is_kept_to_and_its_rate_is_said(run, capsys):
+    Path("terms.tsv").write_text("Hund\tdog\nKinder\tchildren\nPark\tpark\n", encoding="utf-8")
+    assert translate(run, *LINES, "--glossary", "terms.tsv", "--beam-size", "4") == 0
+    out, err = capsys.readouterr()
+    assert "dog" in out.split("\n")[0]
+    assert "children" in out.split("\n")[2]
+    assert err == f"{ENGINE}glossary: 2 of 2 terms (100.0%) are in the translations\n"
+    translate(run, LINES[3], "--glossary", "terms.tsv")
+    assert capsys.readouterr().err == f"{ENGINE}glossary: the text has none of its terms\n"
+
+
+def test_several_processes_draw_and_keep_to_terms_as_one_does(run, monkeypatch, capsys):
+    monkeypatch.setattr("translate.commands.translate.CHUNK_LINES", 1)
+    Path("terms.tsv").write_text("Hund\tdog\n", encoding="utf-8")
+    for wanted in (["--sample"], ["--glossary", "terms.tsv"]):
+        translate(run, "--src", "in.txt", *wanted, "--processes", 1)
+        alone = capsys.readouterr()
+        translate(run, "--src", "in.txt", *wanted, "--processes", 2)
+        assert capsys.readouterr() == alone
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seed", "1"], "--seed is about drawing: give --sample too"),
+        (["--top-k", "1"], "--top-k is about drawing: give --sample too"),
+        (["--sample", "--temperature", "0"], "--temperature is 0.0: it must be greater than 0"),
+        (["--sample", "--top-k", "0"], "--top-k is 0: it must be at least 1"),
+        (["--sample", "--top-p", "0"], "--top-p is 0.0: it must be greater than 0 and at most 1"),
+        (["--sample", "--top-p", "1.1"], "--top-p is 1.1: it must be greater than 0 and at most 1"),
+        (["--sample", "--seed=-1"], "--seed is -1: it must be at least 0"),
+        (["--sample", "--n-best", "0"], "search.n_best is 0: it must be at least 1"),
+        (["--sample", "--mbr", "2"], "--mbr looks for the best, --sample draws: leave one out"),
+        (["--sample", "--beam-size", "2"], "--beam-size looks for the best, --sample draws: leave one out"),
+        (["--sample", "--glossary", "a"], "--glossary looks for the best, --sample draws: leave one out"),
+        (["--prefix", "A", "--engine", "ctranslate2"], "--prefix is not for engine ctranslate2: choose"),
+        (["--sample", "--engine", "ctranslate2"], "--sample is not for engine ctranslate2: choose"),
+        (["--glossary", "a", "--engine", "ctranslate2"], "--glossary is not for engine ctranslate2: choose"),
+    ],
+)
+def test_what_cannot_be_wanted_together_is_a_usage_error(arguments, message, run, capsys):
+    assert main(["translate", run, "Hund", *arguments]) == 2
+    assert f"seq2see translate: error: {message}" in capsys.readouterr().err
+
+
+def test_placeholders_are_kept_and_it_is_said_how(run, capsys):
+    lines = ["{name} ist da", "Hund", "<b>%s</b>"]
+    assert translate(run, *lines, "--keep-placeholders", "--beam-size", "4") == 0
+    out, err = capsys.readouterr()
+    first, _, third, _ = out.split("\n")
+    assert "{name}" in first
+    assert all(each in third for each in ("<b>", "%s", "</b>"))
+    assert err.startswith(f"{ENGINE}placeholders: kept in 2 of 2 lines that have some (0 at once, ")
+    translate(run, "Hund", "--keep-placeholders")
+    assert capsys.readouterr().err == f"{ENGINE}placeholders: the text has none\n"
+
+
+def test_what_is_a_placeholder_can_be_said(run, capsys):
+    assert translate(run, "der @x {name}", "--keep-placeholders", "--placeholder-pattern", r"@\w+") == 0
+    out, err = capsys.readouterr()
+    assert "@x" in out
+    assert "{name}" not in out
+    assert "kept in 1 of 1 lines" in err
+
+
+def test_a_file_of_terms_that_is_missing_is_found_out_at_once(run, capsys):
+    assert translate(run, "Hund", "--glossary", "none.tsv") == 3
+    assert capsys.readouterr().err.endswith("error: none.tsv: no such file\n")
+
+
+# Documents
+
+
+def test_a_document_keeps_its_structure(run, expected, capsys):
+    Path("a.json").write_bytes(f'{{\r\n "a" :"{LINES[0]}",\t"b": {{"c": "{LINES[2]}"}}, "d": 1}}'.encode())
+    assert translate(run, "--format", "json", "a.json", "--out", "b.json") == 0
+    done = Path("b.json").read_bytes().decode()
+    shown = [json.dumps(expected[n], ensure_ascii=False) for n in (0, 2)]
+    assert done == f'{{\r\n "a" :{shown[0]},\t"b": {{"c": {shown[1]}}}, "d": 1}}'
+    assert translate(run, "--format", "json", "a.json", "--keys", "c") == 0
+    assert capsys.readouterr().out == Path("a.json").read_bytes().decode().replace(f'"{LINES[2]}"', shown[1])
+
+
+def test_a_document_may_come_from_standard_input(run, expected, monkeypatch, capsys):
+    feed(monkeypatch, f"<p>{LINES[0]}</p>\n".encode())
+    assert translate(run, "--format", "html", "-") == 0
+    assert html.unescape(capsys.readouterr().out) == f"<p>{expected[0]}</p>\n"
+
+
+def test_several_processes_translate_a_document_as_one_does(run, monkeypatch, capsys):
+    monkeypatch.setattr("translate.commands.translate.CHUNK_LINES", 1)
+    Path("a.html").write_text("".join(f"<p>{line}</p>" for line in LINES), encoding="utf-8")
+    assert translate(run, "--format", "html", "a.html", "--processes", 1) == 0
+    alone = capsys.readouterr()
+    assert translate(run, "--format", "html", "a.html", "--processes", 2) == 0
+    assert capsys.readouterr() == alone
+
+
+def test_formats_take_their_flags(run, capsys):
+    Path("a.po").write_text('msgid ""\nmsgstr ""\n\nmsgid "Hund"\nmsgstr "dog"\n', encoding="utf-8")
+    assert translate(run, "--format", "po", "a.po", "--overwrite", "--fuzzy") == 0
+    assert "\n#, fuzzy\nmsgid" in capsys.readouterr().out
+    Path("a.tmx").write_text(
+        '<tmx><header srclang="de"/><tu><tuv xml:lang="de"><seg>Hund</seg></tuv></tu></tmx>', encoding="utf-8"
+    )
+    assert translate(run, "--format", "tmx", "a.tmx", "--tgt-lang", "en", "--src-lang", "de") == 0
+    assert '<tuv xml:lang="en"><seg>' in capsys.readouterr().out
+    assert translate(run, "--format", "tmx", "a.tmx") == 2
+    assert "say with --tgt-lang into which one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a", "--fuzzy"], "--fuzzy is for documents: give --format po too"),
+        (["a", "--format", "po", "--keys", "b"], "--keys is for documents: give --format json too"),
+        (["--src", "a", "--format", "md"], "--format translates one document, --src is for lines: leave one"),
+        (["a", "--format", "md", "--json"], "--format translates one document, --json is for lines: leave"),
+        (["a", "--format", "md", "--n-best", "2"], "--format writes one translation, but --n-best is 2"),
+        (["a", "b", "--format", "md"], "--format translates one document, a file or - : 2 names are given"),
+        (["--format", "md"], "--format translates one document, a file or - : 0 names are given"),
+        (["a", "--placeholder-pattern", "b"], "--placeholder-pattern says what is kept: give --keep-placeh"),
+        (
+            ["a", "--keep-placeholders", "--placeholder-pattern", "("],
+            "--placeholder-pattern is '(', no regular expression: missing ), unterminated subpattern",
+        ),
+        (["a", "--keep-placeholders", "--engine", "ctranslate2"], "--keep-placeholders is not for engine ct"),
+    ],
+)
+def test_flags_of_documents_that_make_no_sense_are_usage_errors(arguments, message, run, capsys):
+    assert main(["translate", run, *arguments]) == 2
+    assert f"seq2see translate: error: {message}" in capsys.readouterr().err

@@ -14,9 +14,10 @@ from translate.engine import max_length
 from translate.errors import InputError, UsageError
 from translate.model import build_model
 from translate.padding import pad
+from translate.parts import cut
 from translate.tokenizer import BACKWARDS_ID, BOS_ID, EOS_ID
 from translate.torch_engine import TorchEngine
-from translate.translator import cut, translate_texts
+from translate.translator import translate_texts
 
 TEXTS = [
     "Ein Hund läuft.",
@@ -62,7 +63,7 @@ def test_as_many_translations_come_out_as_texts_go_in_and_in_their_order(transla
 
 def test_a_blank_text_becomes_the_empty_one(translate):
     for blank in ("", " ", "\t", "\u2028", "\u3000 \xa0"):
-        assert translate([blank]) == [(blank, "", 0.0, [("", 0.0)])]
+        assert translate([blank]) == [(blank, "", 0.0, [("", 0.0)], "")]
 
 
 def test_nothing_becomes_nothing(translate):

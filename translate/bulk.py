@@ -5,6 +5,7 @@ model of its own, has its own steps to take.
 """
 
 import logging
+import re
 import signal
 import sys
 import time
@@ -23,8 +24,10 @@ from typing import Any, NamedTuple
 from translate.config import SearchConfig
 from translate.engine import EngineName
 from translate.errors import InputError
+from translate.parts import OnLong
 from translate.platforms import keep_freed_memory
-from translate.translator import OnLong, Translation, Translator
+from translate.steering import Steering
+from translate.translator import Translation, Translator
 
 Line = tuple[str, dict[str, Any]]  # what is translated, and what belongs to it and passes through
 Chunk = list[Line]  # what is translated at once
@@ -45,6 +48,8 @@ class Manner(NamedTuple):
     search: SearchConfig
     on_long: OnLong
     batch_tokens: int | None
+    steering: Steering = Steering()
+    placeholders: re.Pattern[str] | None = None  # to be kept
 
 
 class Opening(NamedTuple):
@@ -235,8 +240,21 @@ def _texts(chunk: Chunk) -> list[str]:
 def _translate(
     translator: Translator, texts: list[str], first_line: int, manner: Manner
 ) -> list[Translation]:
+    if manner.placeholders is not None:
+        from translate.keeping import translate_keeping  # needs torch
+
+        return translate_keeping(
+            translator,
+            texts,
+            manner.search,
+            manner.placeholders,
+            on_long=manner.on_long,
+            batch_tokens=manner.batch_tokens,
+            first_line=first_line,
+            steering=manner.steering,
+        )
     return translator.translate(
-        texts, manner.search, manner.on_long, manner.batch_tokens, first_line=first_line
+        texts, manner.search, manner.on_long, manner.batch_tokens, first_line, manner.steering
     )
 
 

@@ -22,6 +22,29 @@ class Hypothesis(NamedTuple):
         return len(self.tokens) + self.finished
 
 
+class Sampling(NamedTuple):
+    """How pieces are drawn, instead of looking for the best translation."""
+
+    temperature: float = 1.0  # of the softmax: below 1 the probable becomes more so
+    top_k: int = 0  # only so many most probable pieces can be drawn (Fan et al. 2018); 0: any number
+    top_p: float = 1.0  # only the most probable that make up this mass (nucleus, Holtzman et al. 2020)
+    seed: int = 0
+
+
+class Demand(NamedTuple):
+    """What a row's translation has to be like beyond what the model holds best; as it stands, nothing."""
+
+    prefix: tuple[int, ...] = ()  # pieces that it begins with
+    phrases: tuple[tuple[int, ...], ...] = ()  # runs of pieces that occur in it, each in a place of its own
+    sampling: Sampling | None = None  # of all rows of a batch or of none
+    place: tuple[int, ...] = ()  # together with the seed, what a row's draws depend on
+
+    @property
+    def length(self) -> int:
+        """How many pieces are there by force."""
+        return len(self.prefix) + sum(map(len, self.phrases))
+
+
 @runtime_checkable
 class Engine(Protocol):
     """A model ready to search with."""
@@ -34,7 +57,11 @@ class Engine(Protocol):
     batch_tokens: int  # slots of a batch that it is fast with
 
     def search(
-        self, rows: Sequence[list[int]], max_lengths: Sequence[int], config: SearchConfig
+        self,
+        rows: Sequence[list[int]],
+        max_lengths: Sequence[int],
+        config: SearchConfig,
+        demands: Sequence[Demand] | None = None,
     ) -> list[list[Hypothesis]]:
         """Return for each row its `config.n_best` best hypotheses (or all, if there are fewer), best first.
 
@@ -45,6 +72,7 @@ class Engine(Protocol):
             max_lengths: most tokens of each row's translation, eos not counted, at least 1; if too few
                 hypotheses end by then, unfinished ones follow, scored by the tokens they have.
             config: how to search; its length ratio has become `max_lengths`.
+            demands: of each row; an engine that cannot fulfil any raises UsageError.
         """
         ...
 

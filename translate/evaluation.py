@@ -6,7 +6,6 @@ that says how it was counted: without one, two BLEU scores cannot be compared.
 
 import logging
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from sacremoses.normalize import MosesPunctNormalizer
 from sacremoses.tokenize import MosesTokenizer, nonbreaking_prefixes
 
 from translate.errors import InputError, UsageError
+from translate.placeholders import count
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +31,6 @@ UNSPACED = {
     **dict.fromkeys(("zh", "zho", "cmn", "yue"), "zh"),
     **dict.fromkeys(("ja", "jpn", "ko", "kor", "th", "tha", "lo", "lao", "km", "khm", "my", "mya"), "char"),
 }
-
-# Braces around anything without spaces; printf conversions without a space flag, so that the percent signs of
-# "5 % of" and "5 %discount" are none, nor is "%%". Only ASCII letters after one rule it out: "%s的" has one.
-PLACEHOLDER = re.compile(
-    r"%%|(\{[^{}\s]*\}|%(?:\([^()\s]+\)|[0-9]+\$)?[-+#0]*[0-9]*(?:\.[0-9]+)?[sdiufgx@](?![A-Za-z]))"
-)
 
 
 class Score(NamedTuple):
@@ -179,8 +173,8 @@ def placeholders(sources: Sequence[str], hypotheses: Sequence[str]) -> Placehold
     _check_counts("sources", sources, "hypotheses", hypotheses)
     kept = total = 0
     for source, hypothesis in zip(sources, hypotheses, strict=True):
-        wanted = _count_placeholders(source)
-        kept += (wanted & _count_placeholders(hypothesis)).total()
+        wanted = count(source)
+        kept += (wanted & count(hypothesis)).total()
         total += wanted.total()
     return Placeholders(kept, total)
 
@@ -212,10 +206,6 @@ def _tokenizer(tgt_lang: str | None) -> str:
 def primary_language(lang: str) -> str:
     """Return the language without script and country, of zh-Hans and pt_BR."""
     return re.split("[-_]", lang.lower())[0]
-
-
-def _count_placeholders(text: str) -> Counter[str]:
-    return Counter(found for found in PLACEHOLDER.findall(text) if found)  # "%%" is found as an empty group
 
 
 def _check_counts(name: str, sentences: Sequence[str], other_name: str, others: Sequence[str]) -> None:

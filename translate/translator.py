@@ -1,21 +1,23 @@
 """From text to text: the one decoding path of the command line, of evaluation and of validation."""
 
 import logging
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from translate.config import SearchConfig, check_both_directions
-from translate.engine import Engine, EngineName, Hypothesis, describe, max_length
+from translate.engine import Demand, Engine, EngineName, Hypothesis, describe, max_length
 from translate.errors import InputError, UsageError
 from translate.export.hub import find_run
+from translate.glossary import goes_on_word
 from translate.grouping import group_by_tokens
 from translate.mbr import choose
+from translate.parts import OnLong, Part, split_texts
 from translate.platforms import choose_plan, count_cores, gather_facts, set_threads
 from translate.run_directory import RunDirectory
+from translate.steering import Steering, demands_of
 from translate.tokenizer import BACKWARDS_ID, Tokenizer, Tokenizers
 
 if TYPE_CHECKING:
@@ -23,14 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OnLong = Literal["split", "truncate", "error"]
 EngineChoice = Literal["auto", EngineName]
-Span = tuple[int, int]
-
-# Where a long line may best be cut: before the white space after a sentence (or a part of one), and in
-# scripts without white space behind the full stop.
-SENTENCE_END = re.compile(r"""[.!?…;:]["'”’»)\]]*(?=\s)|[。！？；…]["'”’」』）]*""")
-NAMED_LINES = 10  # in one warning
+# How a translation came to have the placeholders of its source; "": it has none, or nobody asked.
+Kept = Literal["", "at once", "another", "constrained", "copied", "lost"]
 
 
 class Translation(NamedTuple):
@@ -42,14 +39,7 @@ class Translation(NamedTuple):
         float  # log-probability over length ** length_penalty; the length counts pieces and end of sentence
     )
     alternatives: list[tuple[str, float]]  # the n best with their scores, best first
-
-
-class Part(NamedTuple):
-    """What is translated at once: a text, or as much of it as the model can take."""
-
-    number: int  # of the text
-    ids: list[int]
-    spaced: bool  # there is white space between it and the part before
+    kept: Kept = ""
 
 
 Found = list[tuple[Part, list[Hypothesis]]]  # of a text: its parts, and of each the hypotheses, best first
@@ -128,6 +118,7 @@ class Translator:
         on_long: OnLong = "split",
         batch_tokens: int | None = None,
         first_line: int = 1,
+        steering: Steering | None = None,
     ) -> list[Translation]:
         """As `translate_texts`, with the run's model, and the run's search unless one is given."""
         return translate_texts(
@@ -140,6 +131,7 @@ class Translator:
             max_src_length=self.max_src_length,
             first_line=first_line,
             backwards=self.backwards,
+            steering=steering,
         )
 
     def search(self, texts: Sequence[str], search: SearchConfig) -> list[Found]:
@@ -188,7 +180,10 @@ class Translator:
 
         set_threads(threads)
         others = [self._load(member) for member in self.members[1:]]
-        return TorchEngine(Ensemble([self.model, *others]) if others else self.model)
+        return TorchEngine(
+            Ensemble([self.model, *others]) if others else self.model,
+            partial(goes_on_word, self.tokenizers.tgt),
+        )
 
     def _open_export(self, threads: int) -> Engine:
         from translate.export.ctranslate2_engine import Ctranslate2Engine
@@ -222,6 +217,7 @@ def translate_texts(
     max_src_length: int = 256,
     first_line: int = 1,
     backwards: bool = False,
+    steering: Steering | None = None,
 ) -> list[Translation]:
     """Translate texts: as many come out as go in, in their order. A blank one becomes the empty text.
 
@@ -236,6 +232,7 @@ def translate_texts(
         max_src_length: pieces, end of sentence not counted; fewer where the engine takes no more.
         first_line: number of the first text in messages.
         backwards: mark the texts as such to be translated back; the vocabulary is joint.
+        steering: what translations have to be like beyond what the model holds best. For engine torch.
 
     Raises:
         InputError: a text is too long, with on_long error.
@@ -251,6 +248,7 @@ def translate_texts(
         max_src_length=max_src_length,
         first_line=first_line,
         backwards=backwards,
+        steering=steering,
     )
     return [join(text, those, tokenizers.tgt, search) for text, those in zip(texts, found, strict=True)]
 
@@ -266,6 +264,7 @@ def search_texts(
     max_src_length: int = 256,
     first_line: int = 1,
     backwards: bool = False,
+    steering: Steering | None = None,
 ) -> list[Found]:
     """As `translate_texts`, but what is found is not yet put together; a blank text has no parts."""
     if isinstance(texts, str):
@@ -279,11 +278,14 @@ def search_texts(
                 f"{engine.name} only has positions for {engine.positions - 1}: allow fewer, or choose engine "
                 "torch"
             )
-    parts = _parts(tokenizers.src, texts, max_src_length, on_long, first_line)
+    parts = split_texts(tokenizers.src, texts, max_src_length, on_long, first_line)
     tag = [BACKWARDS_ID] * backwards
     rows = [[*tag, *part.ids] for part in parts]
     limits = [max_length(len(part.ids), search) for part in parts]
-    found = _search(engine, rows, limits, search, batch_tokens or engine.batch_tokens)
+    demands = demands_of(steering, tokenizers, parts, first_line, search) if steering else None
+    if demands is not None:
+        limits = [limit + demand.length for limit, demand in zip(limits, demands, strict=True)]
+    found = _search(engine, rows, limits, search, batch_tokens or engine.batch_tokens, demands)
     of_text: list[Found] = [[] for _ in texts]
     for part, hypotheses in zip(parts, found, strict=True):
         of_text[part.number].append((part, hypotheses))
@@ -296,88 +298,17 @@ def _search(
     limits: Sequence[int],
     search: SearchConfig,
     batch_tokens: int,
+    demands: Sequence[Demand] | None,
 ) -> list[list[Hypothesis]]:
     found: list[list[Hypothesis]] = [[] for _ in rows]
     slots = [(len(row) + 1) * search.beam_size for row in rows]
     for group in group_by_tokens(slots, batch_tokens):
         together, most = [rows[number] for number in group], [limits[number] for number in group]
-        hypotheses = engine.search(together, most, search)
+        own = None if demands is None else [demands[number] for number in group]
+        hypotheses = engine.search(together, most, search, own)
         for number, best in zip(group, hypotheses, strict=True):
             found[number] = best
     return found
-
-
-def _parts(
-    tokenizer: Tokenizer, texts: Sequence[str], limit: int, on_long: OnLong, first_line: int
-) -> list[Part]:
-    """Encode. A text that is too long becomes several parts or a shorter one, a blank one none."""
-    parts: list[Part] = []
-    long: list[str] = []
-    for number, (text, ids) in enumerate(zip(texts, tokenizer.encode_batch(texts), strict=True)):
-        if not ids or text.isspace():
-            continue
-        if len(ids) <= limit:
-            parts.append(Part(number, ids, spaced=False))
-            continue
-        long.append(f"line {first_line + number} ({len(ids)})")
-        match on_long:
-            case "split":
-                parts += _split(number, text, ids, tokenizer.offsets(text), limit)
-            case "truncate":
-                parts.append(Part(number, ids[:limit], spaced=False))
-            case "error":
-                raise InputError(
-                    f"line {first_line + number} has {len(ids)} pieces, more than the {limit} that the model "
-                    "takes at once: shorten it, or choose --on-long split or truncate"
-                )
-    if long:
-        done = (
-            "translated in parts" if on_long == "split" else f"only the first {limit} pieces are translated"
-        )
-        more = f" and {len(long) - NAMED_LINES} more" if len(long) > NAMED_LINES else ""
-        named = ", ".join(long[:NAMED_LINES])
-        log.warning("longer than the %d pieces the model takes at once, %s: %s%s", limit, done, named, more)
-    return parts
-
-
-def _split(number: int, text: str, ids: Sequence[int], spans: Sequence[Span], limit: int) -> Iterator[Part]:
-    """Yield the parts of a text; what is only white space is left out."""
-    for first, last in cut(text, spans, limit):
-        begin, end = spans[first][0], spans[last - 1][1]
-        if not text[begin:end].isspace():
-            spaced = first > 0 and any(character.isspace() for character in text[begin - 1 : begin + 1])
-            yield Part(number, list(ids[first:last]), spaced)
-
-
-def cut(text: str, spans: Sequence[Span], limit: int) -> list[Span]:
-    """Cut a text into parts of at most `limit` pieces: after a sentence, else at white space, else anywhere.
-
-    Args:
-        text: the text.
-        spans: where each of its pieces comes from, as `Tokenizer.offsets` gives them.
-        limit: at least 1.
-
-    Returns the first piece of each part, and the one behind its last.
-    """
-    ends = {found.end() for found in SENTENCE_END.finditer(text)}
-
-    def fitness(place: int) -> tuple[int, int]:
-        """How good it is to cut before this piece; a piece begins with the space before its word."""
-        begin = spans[place][0]
-        if begin in ends and place - first > limit // 2:  # earlier, it would make a short part
-            return 3, place
-        if text[begin].isspace():
-            return 2, place
-        # Bytes that only together are a character share its span: better not to tear it apart.
-        return int(begin >= spans[place - 1][1]), place
-
-    parts = []
-    first = 0
-    while len(spans) - first > limit:
-        last = max(range(first + 1, first + limit + 1), key=fitness)
-        parts.append((first, last))
-        first = last
-    return [*parts, (first, len(spans))]
 
 
 def join(text: str, parts: Found, tokenizer: Tokenizer, search: SearchConfig) -> Translation:

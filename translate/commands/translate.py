@@ -1,7 +1,8 @@
 """Translate text: lines in, as many lines out, in their order, as they come.
 
 Translates TEXTS, a file, or standard input; on a terminal, line by line. Blank lines stay blank, and a line
-that is too long for the model is translated in parts.
+that is too long for the model is translated in parts. With --format, the file given is a document, whose
+structure stays as it was.
 
 With --json each line out is an object: src, translation, score and, with --n-best, alternatives, with
 --ensemble, the runs as ensemble. Otherwise
@@ -10,6 +11,7 @@ Scores are log-probabilities, divided by length ** length_penalty.
 """
 
 import dataclasses
+import itertools
 import json
 import logging
 import os
@@ -24,13 +26,22 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from jsonargparse import ArgumentParser, Namespace
 
+from translate.commands.document_options import add_document, check_document, read_given_document
 from translate.commands.evaluate import SEARCH_OPTIONS, add_ensemble
+from translate.commands.steering_options import (
+    Kept,
+    add_steering,
+    check_steering,
+    read_pattern,
+    read_steering,
+)
 from translate.errors import InputError, UsageError
 from translate.text_files import decode_lines, read_lines
 
 if TYPE_CHECKING:
-    from translate.bulk import Chunk, Line
+    from translate.bulk import Chunk, Line, Translated
     from translate.config import SearchConfig
+    from translate.documents.document import Document
     from translate.translator import Translation
 
 log = logging.getLogger(__name__)
@@ -72,6 +83,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     for name, (kind, about) in SEARCH_OPTIONS.items():
         parser.add_argument(f"--{name}", type=kind, help=f"{about} Default: as in the run's config.")
+    add_document(parser)
+    add_steering(parser)
     parser.add_argument(
         "--on_long",
         type=Literal["split", "truncate", "error"],
@@ -113,7 +126,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> None:
     """Translate chunk by chunk; the output is flushed after each."""
     _check_usage(options)
-    lines = _given_lines(options)  # a file that is missing is found out before a model is loaded
+    # A file that is missing is found out before a model is loaded.
+    document = read_given_document(options)
+    lines = _given_lines(options) if document is None else document.texts()
+    steering, pattern = read_steering(options), read_pattern(options)
 
     from tqdm import tqdm
 
@@ -134,23 +150,24 @@ def run(options: Namespace) -> None:
     opening_seconds = time.perf_counter() - started
     search = _search_config(options, translator.config.search)
     log.info("translating with %s", translator.describe())
-    number = 0
     total = None if lines is None else len(lines)
     # A bar among the lines on a terminal would only be in the way.
     hidden = True if options.out == "-" and sys.stdout.isatty() else None
     text = Text(_records(lines, options), total, text_is_waiting if lines is None else lambda: True)
-    manner = Manner(search, options.on_long, options.batch_tokens)
+    manner = Manner(search, options.on_long, options.batch_tokens, steering, pattern)
+    kept = Kept(steering)
     with (
         _open_out(options.out) as out,
         tqdm(desc="translating", unit="line", total=total, disable=hidden, leave=False) as bar,
         closing(translate_text(translator, text, manner, options.processes, opening_seconds)) as translated,
     ):
-        for chunk, translations in translated:
-            for translation, (_, fields) in zip(translations, chunk, strict=True):
-                out.write(_shown(translation, number, fields, options, search.n_best))
-                number += 1
+        for piece in _written(translated, document, options, search.n_best, kept, bar.update):
+            out.write(piece)
             out.flush()
-            bar.update(len(chunk))
+    if pattern is not None:
+        log.info(kept.placeholders_shown())
+    if steering.glossary is not None:
+        log.info(kept.terms_shown())
 
 
 def _check_usage(options: Namespace) -> None:
@@ -164,6 +181,8 @@ def _check_usage(options: Namespace) -> None:
     for name in ("max_length_ratio", "max_length_offset"):
         if options.max_length is not None and getattr(options, name) is not None:
             raise UsageError(f"--max-length and --{name.replace('_', '-')} are both given: leave one out")
+    check_document(options)
+    check_steering(options)
     out = Path(options.out)
     if not out.absolute().parent.is_dir():
         raise InputError(f"{out} cannot be written: its folder does not exist")
@@ -177,6 +196,12 @@ def _search_config(options: Namespace, config: "SearchConfig") -> "SearchConfig"
     given = {name: value for name, value in given.items() if value is not None}
     if options.max_length is not None:
         given |= {"max_length_ratio": 0.0, "max_length_offset": options.max_length}
+    if options.sample:  # a place of a beam for each draw
+        given |= {
+            "beam_size": max(options.n_best or 1, 1),
+            "n_best": 1 if options.n_best is None else options.n_best,
+        }
+        given["mbr"] = 0
     return dataclasses.replace(config, **given)
 
 
@@ -268,6 +293,30 @@ def _record(line: str, number: int, options: Namespace) -> "Line":
             'text named "src"'
         )
     return fields["src"], fields
+
+
+def _written(
+    translated: "Translated",
+    document: "Document | None",
+    options: Namespace,
+    n_best: int,
+    kept: Kept,
+    advance: Callable[[int], object],
+) -> Iterator[str]:
+    """Yield what is written after each chunk: its lines, or at the end the document, which is one whole."""
+    number = 0
+    texts: list[str] = []
+    for chunk, translations in translated:
+        kept.add(translations)
+        if document is None:
+            lines = zip(translations, chunk, itertools.count(number))
+            yield "".join(_shown(one, n, fields, options, n_best) for one, (_, fields), n in lines)
+        else:
+            texts += [translation.text for translation in translations]
+        number += len(chunk)
+        advance(len(chunk))
+    if document is not None:
+        yield document.join(texts)
 
 
 def _shown(

@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from translate.config import SearchConfig
-from translate.engine import EngineName, Hypothesis
-from translate.errors import InputError
+from translate.engine import Demand, EngineName, Hypothesis
+from translate.errors import InputError, UsageError
 from translate.export import need_ctranslate2
 from translate.run_directory import Export
 from translate.tokenizer import EOS_ID, Tokenizers
@@ -61,9 +61,18 @@ class Ctranslate2Engine:
             ) from None
 
     def search(
-        self, rows: Sequence[list[int]], max_lengths: Sequence[int], config: SearchConfig
+        self,
+        rows: Sequence[list[int]],
+        max_lengths: Sequence[int],
+        config: SearchConfig,
+        demands: Sequence[Demand] | None = None,
     ) -> list[list[Hypothesis]]:
         """As `Engine.search`."""
+        if demands is not None:
+            raise UsageError(
+                "engine ctranslate2 only looks for the best translation: a prefix, terms, placeholders to be "
+                "kept and samples are for engine torch"
+            )
         sources = [[self._src_names[number] for number in [*row, EOS_ID]] for row in rows]
         found = self._translate(sources, max(max_lengths), config)
         # CTranslate2 has one greatest length for all. It only matters to rows of which a hypothesis came to

@@ -9,10 +9,11 @@ from typing import Any
 
 from fastapi import HTTPException, Request
 
+from translate.documents.document import Document, plain_text
+from translate.documents.html import read_html
 from translate.languages import Detection, Identifier, name_of
 from translate.serve.batching import ClosedError, FullError
 from translate.serve.limits import Keys, Limits, RateLimit
-from translate.serve.markup import split
 from translate.serve.models import Model, TooLongError
 from translate.serve.observing import GONE, Metrics
 from translate.serve.schemas import AlignRequest, TranslateRequest
@@ -59,7 +60,7 @@ class Service:
                 400, f"Invalid request: alternatives parameter must be <= {self.limits.alternatives}"
             )
         detected = self._sources(texts, asked.source, asked.target)
-        documents = [split(text, asked.format) for text in texts]
+        documents = [_read(text, is_html=asked.format == "html") for text in texts]
         of_way: dict[str, list[int]] = defaultdict(list)
         for number, found in enumerate(detected):
             of_way[found.language].append(number)
@@ -183,3 +184,7 @@ def _slow_down(why: str, seconds: int) -> HTTPException:
 def _quoted(code: str) -> str:
     """Return a code as it came, but for what no code has: it goes into a message."""
     return code if code.replace("-", "").replace("_", "").isalnum() and len(code) < 30 else "this language"
+
+
+def _read(text: str, *, is_html: bool) -> Document:
+    return read_html(text) if is_html else plain_text(text)

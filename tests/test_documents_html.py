@@ -2,12 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translate.serve.markup import split
+from translate.documents.document import plain_text
+from translate.documents.html import read_html
 
 
-def translated(text, format="html"):
+def translated(text):
     """In capitals."""
-    document = split(text, format)
+    document = read_html(text)
     return document.join([part.upper() for part in document.texts()])
 
 
@@ -23,14 +24,14 @@ def translated(text, format="html"):
     ],
 )
 def test_plain_text_is_translated_line_by_line(text, texts):
-    document = split(text, "text")
+    document = plain_text(text)
     assert document.texts() == texts
     assert document.join(texts) == text
 
 
 @given(st.text(alphabet="ab \t\r\n\x85\u2028<&;", max_size=30))
 def test_nothing_of_a_plain_text_is_lost(text):
-    document = split(text, "text")
+    document = plain_text(text)
     assert document.join(document.texts()) == text
 
 
@@ -67,7 +68,7 @@ def test_an_author_may_say_that_something_is_not_to_be_translated():
 
 
 def test_entities_are_read_as_characters_and_written_as_safe_ones():
-    document = split("Fisch &amp; Chips &lt;b&gt; &#65;&eacute;", "html")
+    document = read_html("Fisch &amp; Chips &lt;b&gt; &#65;&eacute;")
     assert document.texts() == ["Fisch & Chips <b> Aé"]
     assert document.join(["<script>alert(1)</script> & more"]) == (
         "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more"
@@ -76,5 +77,21 @@ def test_entities_are_read_as_characters_and_written_as_safe_ones():
 
 @given(st.text(alphabet="ab <>/&;!-?'\"=pre", max_size=40))
 def test_translations_never_become_tags(text):
-    document = split(text, "html")
+    document = read_html(text)
     assert document.join(["<x>" for _ in document.texts()]).count("<x>") == 0
+
+
+def test_what_attributes_say_is_translated():
+    assert translated('<img alt="ein Hund" src="a.png">') == '<img alt="EIN HUND" src="a.png">'
+    assert translated("<a TITLE='die &quot;Katze&quot;' href=x>b</a>") == (
+        "<a TITLE='DIE &quot;KATZE&quot;' href=x>B</a>"
+    )
+    assert translated('<input placeholder="c"/>') == '<input placeholder="C"/>'
+    assert translated('<code title="a">b</code>') == '<code title="A">b</code>'
+    assert translated('<b translate="no" title="a">b</b>') == '<b translate="no" title="a">b</b>'
+
+
+@given(st.text(alphabet="ab <>/&;!-?'\"=pre\n\r[]", max_size=60))
+def test_a_text_whose_translations_are_itself_stays_as_it_was(text):
+    document = read_html(text)
+    assert document.join(document.texts()) == text
