@@ -24,10 +24,10 @@ ORDER = [
     ["decoders"],
     ["model"],
     ["ensemble", "run_directory"],
-    ["torch_engine"],
+    ["alignment", "torch_engine"],
     ["export"],
     ["translator"],
-    ["alignment", "bulk", "evaluation"],
+    ["bulk", "evaluation"],
     ["comparison", "teaching"],
     ["comparison_page"],
     ["serve", "training", "tuning"],
@@ -144,6 +144,13 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_translating_loads_neither_lightning_nor_datasets_nor_matplotlib(tmp_path: Path) -> None:
     run = str(tiny_run(tmp_path))
     loaded = loaded_by(f"from translate import Translator; Translator({run!r}).translate(['Hund'])")
+    assert "torch" in loaded
+    assert not loaded & {"ctranslate2", "datasets", "lightning", "matplotlib", "sacrebleu"}
+
+
+def test_aligning_loads_neither_lightning_nor_datasets_nor_matplotlib(tmp_path: Path) -> None:
+    run = str(tiny_run(tmp_path))
+    loaded = loaded_by(f"from translate import Translator; Translator({run!r}).align('Hund', 'dog')")
     assert "torch" in loaded
     assert not loaded & {"ctranslate2", "datasets", "lightning", "matplotlib", "sacrebleu"}
 
