@@ -32,14 +32,14 @@ def build(out: Path) -> Path:
     """Build the site into `out`/site and return that folder. A warning is an error.
 
     Raises:
-        SystemExit: what zensical says is wrong.
+        SystemExit: zensical found something wrong, and printed it.
     """
     shutil.rmtree(out, ignore_errors=True)
     stage(out)
     command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict", "--config-file", CONFIG]
-    done = subprocess.run(command, cwd=out, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=out, check=False)
     if done.returncode:
-        sys.exit(f"zensical failed:\n{done.stdout}{done.stderr}")
+        sys.exit(f"{out}: zensical ended with exit code {done.returncode}; what it found is above")
     return out / "site"
 
 
