@@ -121,7 +121,7 @@ def test_a_warning_fails_the_build_and_is_shown(builder, project, capfd):
     (project / "docs/README.md").write_text("# Title\n\n[nowhere](nowhere.md)\n")
     with pytest.raises(SystemExit, match=r"out: zensical ended with exit code 1; what it found is above"):
         builder.build(project / "out")
-    assert "page does not exist" in capfd.readouterr().out
+    assert "page does not exist" in capfd.readouterr().err
 
 
 class Loaded(HTMLParser):
