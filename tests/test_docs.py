@@ -1,11 +1,14 @@
 """The pages: what they link to is there, and the site that is made of them needs no other host."""
 
+import functools
 import importlib
 import os
 import re
 import shutil
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -16,6 +19,7 @@ PAGES = [
     ROOT / "data/README.md",
     ROOT / "benchmarks/README.md",
 ]
+CHROMIUM = shutil.which("chromium")
 NEEDS_ZENSICAL = "the site is made by zensical and mkdocstrings: pip install -e '.[docs]'"
 
 
@@ -57,6 +61,13 @@ def test_every_page_of_the_folder_is_on_its_first_page():
     first = (ROOT / "docs/README.md").read_text()
     pages = {path.name for path in (ROOT / "docs").iterdir() if path.suffix in (".md", ".ipynb")}
     assert {name for name in pages - {"README.md"} if f"]({name})" not in first} == set()
+
+
+def test_every_page_that_the_nav_names_is_there(builder):
+    named = re.findall(r'= "([\w-]+\.md)"', (ROOT / "docs/zensical.toml").read_text())
+    pages = {builder.place(path) for path in (ROOT / "docs").iterdir() if path.suffix in (".md", ".ipynb")}
+    assert len(named) >= 12
+    assert set(named) <= pages
 
 
 def test_a_page_that_the_nav_does_not_name_is_put_at_its_end(builder):
@@ -179,3 +190,37 @@ def test_the_site_loads_nothing_from_other_hosts(site):
         text = style.read_text()
         found = re.findall(r"(?:url\(|@import)\s*[\"']?(\S{,40})", text)
         assert [address for address in found if re.match(r"(https?:)?//", address)] == [], style
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def address(site):
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site)) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
+def test_a_browser_asks_no_other_host_and_pages_fit_on_a_phone(site, address):
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    asked, wrong = [], []
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 390, "height": 844}, is_mobile=True)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        for name in ("", "get-started/", "attention/", "reference/", "benchmarks/", "notebook/"):
+            page.goto(address + name, wait_until="networkidle")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        browser.close()
+    assert len(asked) > 10
+    assert [url for url in asked if not url.startswith((address, "data:"))] == []
+    assert wrong == []
