@@ -1,6 +1,7 @@
 """What the endpoints answer, without a network."""
 
 import dataclasses
+import re
 import threading
 
 import pytest
@@ -9,7 +10,6 @@ from serving import DE_EN, TEXT, client_of, error_of, post
 from tiny import tiny_run
 
 from translate.run_directory import RunDirectory
-from translate.serve import app as app_module
 from translate.serve.limits import Limits
 from translate.translator import Translator
 
@@ -240,15 +240,18 @@ def test_the_description_says_how_each_endpoint_is_called(client):
     assert set(operation["responses"]) == {"200", "400", "403", "408", "413", "429", "500", "503", "504"}
 
 
-@pytest.mark.parametrize("path", ["/docs", "/redoc", "/"])
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
 def test_no_page_is_served_that_loads_from_elsewhere(client, path):
     assert error_of(client.get(path), 404) == "Not Found"
 
 
-def test_a_page_is_served_if_there_is_one(run, tmp_path, monkeypatch):
-    (tmp_path / "index.html").write_text("<p>a page</p>")
-    monkeypatch.setattr(app_module, "PAGE", tmp_path)
-    with client_of([run]) as client:
-        assert client.get("/").text == "<p>a page</p>"
-        assert client.get("/languages").json()[0]["code"] == "de"
-        assert client.get("/../serving.py").status_code == 404
+def test_the_page_and_what_it_needs_are_served_and_nothing_else(client):
+    page = client.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["content-security-policy"] == "default-src 'self'"
+    needed = set(re.findall(r'(?:src|href)="(page/[^"]+)"', page.text))
+    assert needed == {"page/app.js", "page/style.css", "page/icon.svg"}
+    kinds = [client.get(f"/{name}").headers["content-type"] for name in sorted(needed)]
+    assert kinds == ["text/javascript; charset=utf-8", "image/svg+xml", "text/css; charset=utf-8"]
+    for path in ("/page/../app.py", "/page/%2e%2e/app.py", "/page/none.js"):
+        assert error_of(client.get(path), 404) == "Not Found"

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import mimetypes
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -31,7 +32,9 @@ from translate.serve.schemas import (
     described,
 )
 
-PAGE = Path(__file__).with_name("page")  # served at /, if there is one
+PAGE = Path(__file__).with_name("page")
+# What a browser refuses under any other name, and what some systems call otherwise.
+mimetypes.add_type("text/javascript", ".js")
 
 router = APIRouter()
 
@@ -67,9 +70,15 @@ def create_app(service: Service, cors: Sequence[str] = (), refresh_seconds: floa
             allow_headers=["Content-Type"],
         )
     app.add_middleware(Observe, metrics=service.metrics)
-    if PAGE.is_dir():
-        app.mount("/", StaticFiles(directory=PAGE, html=True))
+    # Not at /: it would take what is not there, and wrong methods, from the API.
+    app.mount("/page", StaticFiles(directory=PAGE))
     return app
+
+
+@router.get("/", include_in_schema=False)
+async def page() -> FileResponse:
+    """The page; what it needs is below /page."""
+    return FileResponse(PAGE / "index.html")
 
 
 @router.post(
