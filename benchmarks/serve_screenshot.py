@@ -67,12 +67,9 @@ def take_picture(address: str, options: argparse.Namespace) -> None:
         view.goto(address)
         view.locator("#input").fill(options.text)
         view.evaluate("document.getElementById('input').setSelectionRange(0, 0)")
-        lines = len(options.text.splitlines())
-        view.wait_for_function(  # every line's words, and the other translations of the first, are there
-            f"""document.querySelectorAll("#output .line:has([style])").length === {lines}
-            && document.querySelector("#choices-note").textContent !== "…"
-            && document.querySelector("#map table")"""
-        )
+        view.locator("#choices button").first.wait_for()
+        # Words are underlined when they are known; those of the other lines are asked for last.
+        view.locator("#output .line:has([style])").nth(len(options.text.splitlines()) - 1).wait_for()
         view.locator("#output .word").nth(options.word).hover()
         view.screenshot(path=options.out, full_page=True)
         browser.close()

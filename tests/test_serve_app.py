@@ -155,7 +155,7 @@ def test_the_languages_of_a_text_are_detected(client):
 def test_the_settings_are_those_a_page_of_libretranslate_reads(client):
     assert client.get("/frontend/settings").json() == {
         "charLimit": 2000,
-        "frontendTimeout": 500,
+        "frontendTimeout": 250,
         "apiKeys": False,
         "keyRequired": False,
         "suggestions": False,

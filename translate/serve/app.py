@@ -142,7 +142,7 @@ async def frontend_settings(request: Request) -> dict[str, Any]:
     src, tgt = next(iter(service.ways))
     return {
         "charLimit": service.limits.characters,
-        "frontendTimeout": 500,
+        "frontendTimeout": 250,
         "apiKeys": bool(service.keys),
         "keyRequired": bool(service.keys),
         "suggestions": False,
