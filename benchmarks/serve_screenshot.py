@@ -1,10 +1,10 @@
-"""Make docs/images/serve.png: the page of `seq2see serve`, with a model that was trained on Home Assistant's texts.
+"""Make docs/images/serve.png: the page of `seq2see serve`, with a model that learnt Home Assistant's texts.
 
     seq2see demo
     python benchmarks/serve_screenshot.py --run runs/demo --languages en-de
 
-It serves the run, types a text into a Chromium without a window, points at a word, and takes a picture. It wants
-playwright (extra `dev`), `chromium` on the PATH, and the extra `serve`.
+It serves the run, types a text into a Chromium without a window, points at a word, and takes a picture. It
+wants playwright (extra `dev`), `chromium` on the PATH, and the extra `serve`.
 """
 
 import argparse
@@ -61,9 +61,7 @@ def take_picture(address: str, options: argparse.Namespace) -> None:
 
     with sync_playwright() as running:
         browser = running.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        view = browser.new_page(
-            viewport={"width": options.width, "height": 720}, color_scheme=options.scheme
-        )
+        view = browser.new_page(viewport={"width": options.width, "height": 720}, color_scheme=options.scheme)
         view.goto(address)
         view.locator("#input").fill(options.text)
         view.evaluate("document.getElementById('input').setSelectionRange(0, 0)")

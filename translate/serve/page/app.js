@@ -67,14 +67,16 @@ function swap() {
   setText(translated || input.value);
 }
 
-/** The languages of a text: what is chosen, or what the server finds. */
-async function resolve(text, signal) {
-  if ($("source").value === AUTO && text.trim()) {
-    const found = await ask("detect", { ...fields(), q: text }, signal);
-    detected = found.find(({ language }) => targetsOf(language).length)?.language ?? null;
-    listTargets();
+/** The languages of a text: those chosen, or what the server finds and that can be translated to. */
+async function wayOf(text, signal) {
+  let from = $("source").value;
+  if (from === AUTO) {
+    const found = text.trim() ? await ask("detect", { ...fields(), q: text }, signal) : [];
+    from = found.find(({ language }) => targetsOf(language).length)?.language ?? settings.language.source.code;
   }
-  return { source: source() ?? settings.language.source.code, target: $("target").value };
+  const targets = targetsOf(from);
+  const chosen = $("target").value;
+  return { source: from, target: targets.includes(chosen) ? chosen : targets[0] };
 }
 
 /** What every request says. */
@@ -143,8 +145,12 @@ async function update() {
   if (settings.keyRequired && !$("key").value) return tell(new Problem("This server wants an API key: enter it above.", 400));
   try {
     const text = input.value.toWellFormed();
-    const way = await resolve(text, asking.signal);
-    showLines();
+    const way = await wayOf(text, asking.signal);
+    if ($("source").value === AUTO) {
+      detected = way.source;
+      listTargets(way.target);
+      showLines();
+    }
     const missing = [...new Set(texts.lines.filter(({ tgt }) => tgt === null).map(({ src }) => src))];
     for (const part of parts(missing, settings.charLimit)) {
       const answer = await ask("translate", { ...fields(), ...way, q: part }, asking.signal);
@@ -187,6 +193,7 @@ async function explain() {
         showDetails();
       }
     }
+    if ($("retry").onclick === explain) tell(null);
   } catch (error) {
     fail(error, explain);
   } finally {
@@ -299,7 +306,7 @@ async function copy() {
 }
 
 function readDocuments(files) {
-  for (const file of files) void translateDocument(file, { limit: settings.charLimit, resolve, fields });
+  for (const file of files) void translateDocument(file, { limit: settings.charLimit, wayOf, fields });
 }
 
 function dropDocuments() {

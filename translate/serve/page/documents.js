@@ -10,8 +10,8 @@ const LINES = 100; // of a request
  * Translate a document, and show in the list how it goes.
  *
  * @param {File} file
- * @param {{target: string, limit: number, resolve: Function, fields: Function}} how the target language;
- *     characters of a request; finds a text's source language; what else every request says
+ * @param {{limit: number, wayOf: Function, fields: Function}} how characters of a request; finds a text's
+ *     languages; what else every request says
  */
 export async function translateDocument(file, how) {
   const list = document.getElementById("document-list");
@@ -49,7 +49,7 @@ async function translate(file, how, signal, progress) {
   if (!format) throw new Problem("Only .txt and .html documents are translated.", 0);
   const text = await read(file);
   const sample = format === "html" ? text.replace(/<[^>]*>/g, " ") : text;
-  const { source, target } = await how.resolve(sample.slice(0, how.limit), signal);
+  const { source, target } = await how.wayOf(sample.slice(0, how.limit), signal);
   const fields = { ...how.fields(), source, target, format };
   if (format === "html") {
     const answer = await ask("translate", { ...fields, q: text }, signal);
