@@ -1,6 +1,7 @@
 # make demo: train, score and look at a real model, from nothing, in about ten minutes on two cores.
 # make test: every check that a change has to pass.
-# Both set up what they need in .venv, here.
+# make docs: a site of docs/, in build/docs/site, that loads nothing from other hosts.
+# All set up what they need in .venv, here.
 # make bench-train, make bench-translate: measure speed beside other systems (docs/benchmarks.md), half an hour each.
 # make bench-budget: BLEU after 10 and after 20 minutes of training.
 # make bench-growth: how time and memory grow with the corpus and with the length of its sentences.
@@ -16,11 +17,11 @@ COVERAGE := $(if $(filter true,$(CI)),--cov=translate --cov-report=term:skip-cov
 # Flags for a benchmark, such as BENCH="--corpus data/multi30k_de_en"
 BENCH ?=
 
-.PHONY: help demo test bench-train bench-translate bench-budget bench-start bench-growth clean
+.PHONY: help demo test docs bench-train bench-translate bench-budget bench-start bench-growth clean
 .DELETE_ON_ERROR:
 
 help:
-	@sed -n 's/^# //p' Makefile | head -5
+	@sed -n 's/^# //p' Makefile | head -7
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/seq2see demo --config configs/demo.yaml $(DEMO)
@@ -30,6 +31,9 @@ test: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(COVERAGE)
+
+docs: $(VENV)/docs.stamp
+	$(BIN)/python docs/build_site.py
 
 bench-train bench-translate: bench-%: $(VENV)/demo.stamp
 	$(BIN)/python benchmarks/$*_speed.py $(BENCH)
@@ -58,4 +62,9 @@ $(VENV)/demo.stamp: $(VENV)/made.stamp pyproject.toml
 $(VENV)/test.stamp: $(VENV)/made.stamp pyproject.toml
 	@echo "installing seq2see, what it needs, and what its tests need (a minute or two) ..."
 	@$(INSTALL) -e ".[dev]"
+	@touch $@ $(VENV)/demo.stamp
+
+$(VENV)/docs.stamp: $(VENV)/made.stamp pyproject.toml
+	@echo "installing seq2see and what makes its site (a minute or two) ..."
+	@$(INSTALL) -e ".[docs]"
 	@touch $@ $(VENV)/demo.stamp

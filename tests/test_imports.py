@@ -45,10 +45,10 @@ ORDER = [
     ["decoders"],
     ["model"],
     ["ensemble", "run_directory"],
-    ["torch_engine"],
+    ["alignment", "torch_engine"],
     ["export"],
     ["translator"],
-    ["alignment", "evaluation"],
+    ["evaluation"],
     ["keeping"],
     ["bulk"],
     ["comparison", "teaching"],
@@ -177,6 +177,13 @@ def test_translating_loads_neither_lightning_nor_datasets_nor_matplotlib(tmp_pat
     loaded = loaded_by(f"from translate import Translator; Translator({run!r}).translate(['Hund'])")
     assert "torch" in loaded
     assert not loaded & {"ctranslate2", "datasets", "huggingface_hub", "lightning", "matplotlib", "sacrebleu"}
+
+
+def test_aligning_loads_neither_lightning_nor_datasets_nor_matplotlib(tmp_path: Path) -> None:
+    run = str(tiny_run(tmp_path))
+    loaded = loaded_by(f"from translate import Translator; Translator({run!r}).align('Hund', 'dog')")
+    assert "torch" in loaded
+    assert not loaded & {"ctranslate2", "datasets", "lightning", "matplotlib", "sacrebleu"}
 
 
 def test_translating_with_ctranslate2_does_not_load_torch(tmp_path: Path) -> None:

@@ -419,7 +419,7 @@ def test_who_asks_too_often_waits_and_asks_again(page, api):
     refuse(page, "translate", 429, "Slowdown: too much is waiting", {"retry-after": "1"}, times=1)
     page.locator("#input").fill(TEXT)
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("The server is busy. Slowdown: too much is waiting Trying again in 1 s.")
+    expect(alert).to_contain_text("The server is busy (Slowdown: too much is waiting). Trying again in 1 s.")
     shown(page, api("/translate", q=TEXT)["translatedText"])
     refuse(page, "align", 429, "Slowdown: too much is waiting", {"retry-after": "1"}, times=1)
     page.locator("#input").fill(OTHER)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from translate.config import SearchConfig, check_both_directions
@@ -21,6 +22,8 @@ from translate.steering import Steering, demands_of
 from translate.tokenizer import BACKWARDS_ID, Tokenizer, Tokenizers
 
 if TYPE_CHECKING:
+    from translate.alignment.extract import Reading
+    from translate.alignment.words import Level, Linked
     from translate.model import Seq2Seq
 
 log = logging.getLogger(__name__)
@@ -46,7 +49,7 @@ Found = list[tuple[Part, list[Hypothesis]]]  # of a text: its parts, and of each
 
 
 class Translator:
-    """A trained model, ready to translate.
+    """A trained model, ready to translate and to align. Several threads may use one at once.
 
     Args:
         run: a run directory, or a model of the Hugging Face hub: user/name or user/name@revision.
@@ -92,12 +95,17 @@ class Translator:
         self.weights_written = tuple(member.weights_written() for member in self.members)
         self.max_src_length = min(member.config.data.max_length for member in self.members)
         self._device = device
+        self._model: Seq2Seq | None = None
+        self._loading = Lock()
         self.engine = self._open_engine(engine, threads)
 
-    @cached_property
+    @property
     def model(self) -> "Seq2Seq":
         """The run's model itself: what the torch engine searches with, or what an alignment is read from."""
-        return self._load(self.directory)
+        with self._loading:  # of several threads that ask first, one loads it
+            if self._model is None:
+                self._model = self._load(self.directory)
+            return self._model
 
     def is_current(self) -> bool:
         """Whether the run directories still hold the weights that this translates with."""
@@ -133,6 +141,41 @@ class Translator:
             backwards=self.backwards,
             steering=steering,
         )
+
+    def align(self, src: str, tgt: str | None = None, level: "Level" = "word") -> "Linked":
+        """Say which source words each target word came from.
+
+        The attention that was chosen for the run is read (`seq2see align --choose`), else the one that was
+        guided in training, else the usual one; `alignment.choice` of the result says which. Of an ensemble it
+        is the first member's.
+
+        Args:
+            src: of this translator's direction, as `translate` takes it.
+            tgt: any translation of it; without one, the model's own.
+            level: words, words of tokenised text, or pieces (`at_level`).
+
+        Returns:
+            the alignment, with tokens, spans, weights (a row for each target token) and log-probabilities;
+            and its links, pairs of (source, target) token from 0. The end of sentence is the last token of
+            each side. A pair with a blank side, or with one of more than MAX_PIECES pieces, has no tokens.
+        """
+        from translate.alignment.extract import align_pairs
+        from translate.alignment.words import Linked, at_level, links
+
+        if tgt is None:
+            tgt = self.translate([src])[0].text
+        pair = (tgt, src) if self.backwards else (src, tgt)  # `align_pairs` swaps what is read backwards
+        reading, threshold = self.reading
+        [pieces] = align_pairs(self.model, self.tokenizers, [pair], reading, backwards=self.backwards)
+        alignment = at_level(pieces, level)
+        return Linked(alignment, links(alignment, threshold))
+
+    @cached_property
+    def reading(self) -> "tuple[Reading, float | None]":
+        """Which attention `align` reads, and from which weight it links; None: each word's highest weight."""
+        from translate.alignment.choose import choose_reading
+
+        return choose_reading(self.directory, backwards=self.backwards)
 
     def search(self, texts: Sequence[str], search: SearchConfig) -> list[Found]:
         """Return what is found of each text; `translate` makes its translation of that."""

@@ -7,6 +7,7 @@ python docs/examples/translate_onnx.py runs/mine/onnx < in.txt
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnxruntime import InferenceSession
@@ -19,12 +20,12 @@ encoder, step = (InferenceSession(folder / name) for name in ("encoder.onnx", "s
 never = [config[name] for name in ("pad_id", "bos_id", "unk_id")]
 
 
-def run(graph, inputs):
+def run(graph: InferenceSession, inputs: dict[str, Any]) -> dict[str, Any]:
     """Return a graph's outputs by name."""
     return dict(zip((output.name for output in graph.get_outputs()), graph.run(None, inputs), strict=True))
 
 
-def translate(text):
+def translate(text: str) -> str:
     """Return the translation that takes the likeliest piece at every step."""
     pieces = src.encode(text.replace("▁", "\n"))[: config["max_source_length"]]  # a space is written as ▁
     source = np.array([[*pieces, config["eos_id"]]])
@@ -38,7 +39,7 @@ def translate(text):
         if tokens[-1] == config["eos_id"]:
             break
         state |= {name.removeprefix("next_"): tensor for name, tensor in found.items()}
-    return tgt.decode([token for token in tokens[1:] if token != config["eos_id"]]).replace("\n", "▁")
+    return str(tgt.decode([token for token in tokens[1:] if token != config["eos_id"]])).replace("\n", "▁")
 
 
 for line in sys.stdin:

@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float
 from translate.alignment.aer import Gold
 from translate.alignment.extract import Alignment, Maps, Reading, choose_attention, read, shifts
 from translate.alignment.words import Level, at_level
-from translate.config import ModelConfig
+from translate.config import ModelConfig, guided_head
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 
@@ -220,6 +220,18 @@ def load_choice(run: RunDirectory, *, backwards: bool = False) -> Choice | None:
         )
         why += ", before the run trained on"
     return choice._replace(reading=reading._replace(words=f"{reading.words} ({why})"))
+
+
+def choose_reading(run: RunDirectory, *, backwards: bool = False) -> tuple[Reading, float | None]:
+    """Return what is read if nothing else is asked for, and the threshold of links: as saved, or the default.
+
+    Raises:
+        InputError: as `load_choice`.
+    """
+    saved = load_choice(run, backwards=backwards)
+    if saved is not None:
+        return saved.reading, saved.threshold
+    return choose_attention(run.config.model, guided=guided_head(run.config)), None
 
 
 def _path(run: RunDirectory, backwards: bool) -> Path:

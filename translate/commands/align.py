@@ -277,14 +277,13 @@ def _reading(options: Namespace, directory: "RunDirectory", way: str) -> "tuple[
 
     What was chosen for the run holds as a whole, unless something else is asked for.
     """
-    from translate.alignment.choose import load_choice
+    from translate.alignment.choose import choose_reading
     from translate.alignment.extract import choose_attention
     from translate.config import guided_head
 
     asked = options.layer is not None or options.head is not None or options.shifted or options.plain
-    saved = None if asked or options.choose else load_choice(directory, backwards=way == "backwards")
-    if saved is not None:
-        return saved.reading, saved.threshold
+    if not asked and not options.choose:
+        return choose_reading(directory, backwards=way == "backwards")
     head = None if options.head == "mean" else options.head
     shift = int(options.shifted) if asked else None
     config = directory.config

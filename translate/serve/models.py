@@ -9,7 +9,6 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from translate.config import guided_head
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 from translate.serve.batching import Batcher
@@ -139,21 +138,14 @@ class Model:
 
     def _reading(self, translator: Translator, backwards: bool) -> "tuple[Reading, float | None]":
         """Return which attention is read, and the threshold that was chosen with it."""
-        from translate.alignment.choose import load_choice
-        from translate.alignment.extract import choose_attention
+        from translate.alignment.choose import choose_reading
 
         of, readings = self._readings
         if of is not translator:  # a new one has choices of its own
             readings = {}
             self._readings = translator, readings
         if backwards not in readings:
-            saved = load_choice(translator.directory, backwards=backwards)
-            config = translator.config
-            readings[backwards] = (
-                (choose_attention(config.model, guided=guided_head(config)), None)
-                if saved is None
-                else (saved.reading, saved.threshold)
-            )
+            readings[backwards] = choose_reading(translator.directory, backwards=backwards)
         return readings[backwards]
 
 
