@@ -16,8 +16,8 @@ PACKAGE = ROOT / "translate"
 ORDER = [
     ["errors"],
     ["compression"],
-    ["bootstrap", "config", "grouping", "mbr", "platforms", "text_files", "whole_files"],
-    ["engine"],
+    ["bootstrap", "config", "grouping", "mbr", "parts", "platforms", "ranks", "text_files", "whole_files"],
+    ["collective", "engine"],
     ["attention", "config_files", "corpora", "dropout", "gru", "search", "tokenizer"],
     ["arguments", "padding", "transformer"],
     ["batches", "encoders"],
