@@ -65,7 +65,7 @@ class BadSteps(Callback):
             self._skipped, self._in_a_row = (bad.new_tensor(count) for count in self._loaded)
         self._skipped = self._skipped + bad
         self._in_a_row = (self._in_a_row + 1) * bad
-        if optimizer.defaults["fused"]:
+        if optimizer.param_groups[0]["fused"]:  # as in the checkpoint that it goes on from
             optimizer.found_inf = bad  # type: ignore[attr-defined]
         elif bad:
             optimizer.zero_grad()  # without gradients it does nothing
