@@ -75,7 +75,8 @@ def test_a_run_is_resumed_on_as_many_devices(launched, tmp_path):
 def test_what_a_launcher_has_started_launches_nothing(launched, tmp_path, monkeypatch, capsys):
     for name, value in {"RANK": 0, "WORLD_SIZE": 2, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 2}.items():
         monkeypatch.setenv(name, str(value))
-    arguments = ["train", "--src", "a", "--tgt", "b", "--out", tmp_path / "run", "--devices", 4]
+    (tmp_path / "config.yaml").write_text(dump_config(tiny_config(tmp_path, devices=4)))
+    arguments = ["train", "--config", tmp_path / "config.yaml", "--out", tmp_path / "run"]
     assert cli.main(list(map(str, arguments))) == 2
     assert launched == []
     assert (
