@@ -394,7 +394,8 @@ class Numbered:
         return len(self.src_lengths)
 
     def batch(self, rows, seed):
-        ids = [[100 + row] * (of[row] - 1) for of in (self.src_lengths, self.tgt_lengths) for row in rows]
+        lengths = [*self.src_lengths[rows].tolist(), *self.tgt_lengths[rows].tolist()]
+        ids = [[100 + row] * (length - 1) for row, length in zip(2 * rows.tolist(), lengths, strict=True)]
         return collate(ids[: len(rows)], ids[len(rows) :])
 
     def padding(self, batches):
