@@ -299,6 +299,6 @@ def test_a_text_of_other_pairs_is_refused(make, tmp_path, tokenizers):
 def test_on_a_gpu_the_host_makes_the_batches(tmp_path, monkeypatch):
     config = sampled_config(tmp_path, device="auto", precision="auto")
     monkeypatch.setattr(training, "gather_facts", lambda: GPU)
-    assert training._plan(replace(config, tokenizer=TokenizerConfig())).resident
-    plan = training._plan(config)
+    assert training._plan(replace(config, tokenizer=TokenizerConfig()), Place()).resident
+    plan = training._plan(config, Place())
     assert (plan.device, plan.resident, plan.graphs) == ("cuda", False, False)

@@ -28,6 +28,20 @@ def test_a_script_has_at_most_ten_lines(script):
     assert len((ROOT / "scripts" / f"{script}.py").read_text().splitlines()) <= 10
 
 
+def test_the_slurm_script_hands_its_arguments_to_every_task(tmp_path):
+    """With a stand-in for srun, which is not here."""
+    srun = tmp_path / "srun"
+    srun.write_text('#!/bin/bash\nprintf "%s\\n" "$@"\n')
+    srun.chmod(0o755)
+    words = [ROOT / "scripts" / "slurm_train.sh", "--resume", "runs/my run"]
+    said = subprocess.run(
+        words, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.splitlines() == [
+        "--kill-on-bad-exit=1", "seq2see", "train", "--resume", "runs/my run"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("script", "verb"), SCRIPTS.items())
 def test_a_script_has_the_help_of_its_verb(script, verb, capsys, monkeypatch):
     assert seq2see.main([verb, "--help"]) == 0

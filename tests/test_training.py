@@ -22,6 +22,7 @@ from tiny_training import (
 from translate.batches import BatchLoader, IdPairs, collate
 from translate.evaluation import bleu
 from translate.platforms import Facts, choose_plan
+from translate.ranks import Place
 from translate.run_directory import RunDirectory
 from translate.torch_engine import TorchEngine
 from translate.training import trainer as training
@@ -319,7 +320,7 @@ def test_only_on_a_cpu_processes_share_the_batches(device, processes, tmp_path):
     """Though a run that began on one is resumed elsewhere."""
     facts = Facts("Linux", 4, cpu_bf16=False, cuda=True, cuda_bf16=True, mps=False)
     plan = choose_plan(device, "float32", facts)
-    assert training._processes(tiny_config(tmp_path, processes=2), plan) == processes
+    assert training._processes(tiny_config(tmp_path, processes=2), plan, Place()) == processes
 
 
 def test_the_randomness_of_a_step_depends_on_its_number_alone(tmp_path, monkeypatch):

@@ -52,6 +52,16 @@ class Batch(NamedTuple):
         return self.src_mask.sum() + self.tgt_mask.sum()
 
 
+class Part(NamedTuple):
+    """What one of several processes computes of a batch."""
+
+    batch: Batch
+    tgt_tokens: (
+        int  # real target tokens of this part; 0: the batch has too few rows, and this one is another's
+    )
+    tokens: int  # real ones of the whole batch, of both sides, as planned
+
+
 def collate(src: Sequence[Sequence[int]], tgt: Sequence[Sequence[int]]) -> Batch:
     """Add the special ids and pad; the pieces come without them."""
     src_ids, src_mask = pad([[*row, EOS_ID] for row in src])
@@ -317,15 +327,14 @@ class BatchLoader:
     """The batches of one epoch after another; knows where it stands, so that training resumes exactly.
 
     The plan of an epoch is a function of (seed, epoch), as are its rows where not all are in each; what is
-    drawn for a batch is one of (seed, epoch, number of the batch). With several processes each takes every
-    `world_size`-th batch, all of them equally many (the last few batches may be left to the next epoch's
-    other order).
+    drawn for a batch is one of (seed, epoch, number of the batch, and of several processes the rank). Several
+    processes deal the rows of each batch out like cards, so that their parts are of like lengths; where they
+    stand does not depend on how many they are.
 
     Args:
+        rank: which of the processes this is.
+        world_size: how many there are; with several, a batch is a `Part`.
         draw: chooses the rows of an epoch; without it, an epoch has all.
-
-    Raises:
-        InputError: there are fewer batches than processes.
     """
 
     def __init__(
@@ -346,12 +355,7 @@ class BatchLoader:
         self.consumed = 0
         self.draw = draw
         self._planned: tuple[int, list[Indices]] | None = None
-        self._length = len(self.plan(0)) // world_size
-        if self._length == 0:
-            raise InputError(
-                f"{len(pairs)} training pairs make {len(self.plan(0))} batches of {batch_tokens} tokens, "
-                f"fewer than the {world_size} processes: lower data.batch_tokens"
-            )
+        self._length = len(self.plan(0))
 
     def plan(self, epoch: int) -> list[Indices]:
         """The batches of an epoch, of all processes; kept until another epoch is asked for."""
@@ -366,7 +370,7 @@ class BatchLoader:
                 drawn = plan_batches(lengths[0][rows], lengths[1][rows], self.batch_tokens, random)
                 batches = [rows[numbers] for numbers in drawn]
             self._planned = epoch, batches
-            self._length = len(batches) // self.world_size
+            self._length = len(batches)
         return self._planned[1]
 
     def padding(self) -> float:
@@ -379,17 +383,26 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[Any]:
         """Go on where the last epoch or the loaded state ended."""
-        mine = self.plan(self.epoch)[self.rank :: self.world_size][: self._length]
-        for number in range(self.consumed, len(mine)):
-            seed = self._seed_of(self.epoch, number * self.world_size + self.rank)
+        batches = self.plan(self.epoch)
+        for number in range(self.consumed, len(batches)):
+            epoch = self.epoch
             # Counted before the batch is handed out: whoever saves the state then has had it.
             self.consumed = number + 1
-            if self.consumed == len(mine):
+            if self.consumed == len(batches):
                 self.epoch, self.consumed = self.epoch + 1, 0
-            yield self.pairs.batch(mine[number], seed)
+            if self.world_size == 1:
+                yield self.pairs.batch(batches[number], self._seed_of(epoch, number))
+            else:
+                yield self._part(batches[number], self._seed_of(epoch, number, self.rank))
 
-    def _seed_of(self, epoch: int, number: int) -> int:
-        return int(np.random.SeedSequence((self.seed, epoch, number)).generate_state(1)[0])
+    def _part(self, rows: Indices, seed: int) -> Part:
+        mine = rows[self.rank :: self.world_size]
+        batch = self.pairs.batch(mine if len(mine) else rows[:1], seed)
+        tokens = int((self.pairs.src_lengths[rows] + self.pairs.tgt_lengths[rows]).sum())
+        return Part(batch, int(batch.tgt_mask.sum()) if len(mine) else 0, tokens)
+
+    def _seed_of(self, *of_what: int) -> int:
+        return int(np.random.SeedSequence((self.seed, *of_what)).generate_state(1)[0])
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands."""

@@ -81,7 +81,12 @@ class Pending:
 
 
 def translate_text(
-    translator: Translator, text: Text, manner: Manner, processes: int, opening_seconds: float
+    translator: Translator,
+    text: Text,
+    manner: Manner,
+    processes: int,
+    opening_seconds: float,
+    first_line: int = 1,
 ) -> Translated:
     """Yield the chunks of a text, in their order, each with its translations as soon as they are there.
 
@@ -90,6 +95,7 @@ def translate_text(
         processes: to translate with from the start; 0: one for each of the engine's threads, as soon as there
             is enough left to do that starting them pays.
         opening_seconds: what opening the translator took, and what starting the processes will.
+        first_line: number of the first line, in messages.
 
     Raises:
         InputError: a line is too long, a process has ended, or the weights are no longer those that the
@@ -118,10 +124,12 @@ def translate_text(
                     tuple(str(member.path) for member in translator.members[1:]),
                 )
                 with Workers(count, opening, manner) as workers:
-                    yield from workers.translate(chain([chunk, following], source), text.ready, done + 1)
+                    yield from workers.translate(
+                        chain([chunk, following], source), text.ready, first_line + done
+                    )
                 return
         started = time.perf_counter()
-        translations = _translate(translator, _texts(chunk), done + 1, manner)
+        translations = _translate(translator, _texts(chunk), first_line + done, manner)
         seconds += time.perf_counter() - started
         done += len(chunk)
         yield chunk, translations

@@ -342,12 +342,20 @@ class TrainingConfig:
     """Processor threads of all processes together (0: one per core)."""
     processes: int = 0
     """Processes that share each batch on a CPU (0: one per thread, fewer if batches are small)."""
+    devices: int = 0
+    """Devices of each machine that share each batch, each with a process and a model of its own: GPUs, or
+    parts of a CPU (0: as many as torchrun or srun has started, else one)."""
+    nodes: int = 0
+    """Machines that take part; torchrun or srun has to be started on each (0: as many as there are)."""
+    sharding: bool = False
+    """With several processes, each holds a part of every weight, its gradient and its moments (FSDP2; Zhao et
+    al. 2023): for transformers too large for one device, with average checkpoints or none."""
 
     def __post_init__(self) -> None:
         _at_least(self, "training", max_steps=1, accumulate=1, validate_every=1, valid_beam_size=1)
         _at_least(self, "training", max_minutes=0, warmup_steps=0, weight_decay=0, clip_norm=0, patience=0)
         _at_least(self, "training", learning_rate=0, checkpoint_every=0, seed=0, threads=0)
-        _at_least(self, "training", processes=0, r_drop=0, average_checkpoints=1)
+        _at_least(self, "training", processes=0, devices=0, nodes=0, r_drop=0, average_checkpoints=1)
         _at_least(self, "training", alignment_weight=0, alignment_layer=0, alignment_head=1)
         if not 0 < self.alignment_start < 1:
             raise UsageError(
@@ -375,6 +383,7 @@ class Config:
 
     def __post_init__(self) -> None:
         _check_guide(self)
+        _check_sharding(self)
 
 
 class GuidedHead(NamedTuple):
@@ -432,6 +441,8 @@ ALIASES = {
     "seed": "training.seed",
     "device": "training.device",
     "threads": "training.threads",
+    "devices": "training.devices",
+    "nodes": "training.nodes",
     "precision": "training.precision",
     "alignment": "training.alignment",
 }
@@ -457,6 +468,25 @@ def _below_one(config: object, group: str, *names: str) -> None:
         value = getattr(config, name)
         if not 0 <= value < 1:
             raise UsageError(f"{group}.{name} is {value}: it must be at least 0 and below 1")
+
+
+def _check_sharding(config: Config) -> None:
+    """Refuse what needs the weights in one piece at each step, or has no layers to be gathered one by one."""
+    if not config.training.sharding:
+        return
+    if config.training.average == "ema":
+        raise UsageError(
+            "training.sharding leaves no weights in one piece for training.average ema: set it to "
+            "checkpoints or none"
+        )
+    if config.training.alignment == "guided":
+        raise UsageError("training.sharding does not go together with training.alignment guided")
+    types = config.model.encoder.type, config.model.decoder.type
+    if types != ("transformer", "transformer"):
+        raise UsageError(
+            "training.sharding needs a transformer as model.encoder and model.decoder, got "
+            f"{types[0]} and {types[1]}"
+        )
 
 
 def _check_guide(config: Config) -> None:

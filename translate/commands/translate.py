@@ -2,7 +2,8 @@
 
 Translates TEXTS, a file, or standard input; on a terminal, line by line. Blank lines stay blank, and a line
 that is too long for the model is translated in parts. With --format, the file given is a document, whose
-structure stays as it was.
+structure stays as it was. Started by torchrun or srun, all processes share the lines of --src; begun again
+after it was stopped, such a job goes on with what is missing in --out.
 
 With --json each line out is an object: src, translation, score and, with --n-best, alternatives, with
 --ensemble, the runs as ensemble. Otherwise
@@ -36,6 +37,7 @@ from translate.commands.steering_options import (
     read_steering,
 )
 from translate.errors import InputError, UsageError
+from translate.ranks import find_place
 from translate.text_files import decode_lines, read_lines
 
 if TYPE_CHECKING:
@@ -126,6 +128,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> None:
     """Translate chunk by chunk; the output is flushed after each."""
     _check_usage(options)
+    place = find_place(os.environ)
+    if place.size > 1:
+        from translate.commands.translate_parts import translate_parts
+
+        translate_parts(options, place)
+        return
     # A file that is missing is found out before a model is loaded.
     document = read_given_document(options)
     lines = _given_lines(options) if document is None else document.texts()
@@ -148,7 +156,7 @@ def run(options: Namespace) -> None:
         ensemble=options.ensemble,
     )
     opening_seconds = time.perf_counter() - started
-    search = _search_config(options, translator.config.search)
+    search = search_config(options, translator.config.search)
     log.info("translating with %s", translator.describe())
     total = None if lines is None else len(lines)
     # A bar among the lines on a terminal would only be in the way.
@@ -190,7 +198,7 @@ def _check_usage(options: Namespace) -> None:
         raise InputError(f"{out} is a folder: --out must be a file")
 
 
-def _search_config(options: Namespace, config: "SearchConfig") -> "SearchConfig":
+def search_config(options: Namespace, config: "SearchConfig") -> "SearchConfig":
     """The run's, but for what is given."""
     given = {name: getattr(options, name) for name in ("n_best", *SEARCH_OPTIONS)}
     given = {name: value for name, value in given.items() if value is not None}
@@ -218,7 +226,7 @@ def _records(lines: Sequence[str] | None, options: Namespace) -> Iterator["Chunk
     """Yield chunks of what is translated, each text with the fields that pass through."""
     number = 0
     for chunk in _chunks(lines, strict=options.strict):
-        yield [_record(line, number + n, options) for n, line in enumerate(chunk)]
+        yield [record(line, number + n, options) for n, line in enumerate(chunk)]
         number += len(chunk)
 
 
@@ -276,7 +284,7 @@ def _arriving_bytes(read: Callable[[int], bytes], *, prompt: bool) -> Iterator[l
         yield [rest]
 
 
-def _record(line: str, number: int, options: Namespace) -> "Line":
+def record(line: str, number: int, options: Namespace) -> "Line":
     """The text of a line; with --json-input, that of its object, and the object."""
     if not options.json_input:
         return line, {}
@@ -310,7 +318,7 @@ def _written(
         kept.add(translations)
         if document is None:
             lines = zip(translations, chunk, itertools.count(number))
-            yield "".join(_shown(one, n, fields, options, n_best) for one, (_, fields), n in lines)
+            yield "".join(shown(one, n, fields, options, n_best) for one, (_, fields), n in lines)
         else:
             texts += [translation.text for translation in translations]
         number += len(chunk)
@@ -319,7 +327,7 @@ def _written(
         yield document.join(texts)
 
 
-def _shown(
+def shown(
     translation: "Translation", number: int, fields: dict[str, Any], options: Namespace, n_best: int
 ) -> str:
     """The lines for one translation."""
@@ -327,14 +335,18 @@ def _shown(
         return f"{translation.text}\n"
     if not options.json:
         return "".join(f"{number} ||| {text} ||| {score:.4f}\n" for text, score in translation.alternatives)
-    shown = {"src": translation.src, "translation": translation.text, "score": round(translation.score, 4)}
+    fields_out = {
+        "src": translation.src,
+        "translation": translation.text,
+        "score": round(translation.score, 4),
+    }
     if n_best > 1:
-        shown["alternatives"] = [
+        fields_out["alternatives"] = [
             {"translation": text, "score": round(score, 4)} for text, score in translation.alternatives
         ]
     if options.ensemble:
-        shown["ensemble"] = [options.run, *options.ensemble]
-    line = json.dumps({**fields, **shown}, ensure_ascii=False)
+        fields_out["ensemble"] = [options.run, *options.ensemble]
+    line = json.dumps({**fields, **fields_out}, ensure_ascii=False)
     # What is no text (a lone surrogate) can only be written as JSON's escape, which looks like Python's.
     return line.encode(errors="backslashreplace").decode() + "\n"
 

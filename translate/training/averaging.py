@@ -8,7 +8,9 @@ import torch
 from lightning.pytorch.callbacks import Callback, WeightAveraging
 from torch import Tensor, nn
 
+from translate.collective import Ranks
 from translate.run_directory import RunDirectory
+from translate.training.module import TrainingModule
 
 
 class ExponentialMovingAverage(WeightAveraging):
@@ -58,20 +60,23 @@ class CheckpointAverage(Callback):
 
     Args:
         count: of the validations.
+        ranks: the first one writes what all read.
     """
 
-    def __init__(self, run: RunDirectory, count: int) -> None:
-        self.run, self.count = run, count
+    def __init__(self, run: RunDirectory, count: int, ranks: Ranks) -> None:
+        self.run, self.count, self.ranks = run, count, ranks
         self.steps: list[int] = []  # of the weights that are in the run directory
         self._trained: list[Tensor] = []
 
     @torch.no_grad()
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the weights, and put the mean into the model."""
-        parameters = dict(pl_module.named_parameters())
+        assert isinstance(pl_module, TrainingModule)
+        parameters = dict(pl_module.whole.named_parameters())
         self.steps = [*self.steps, trainer.global_step][-self.count - 2 :]
-        self.run.save_snapshot(trainer.global_step, parameters)
-        self.run.remove_snapshots(but=self.steps)
+        self.ranks.decide(lambda: self.run.save_snapshot(trainer.global_step, parameters))
+        if self.ranks.is_first:
+            self.run.remove_snapshots(but=self.steps)
         self._trained = [parameter.clone() for parameter in parameters.values()]
         for number, step in enumerate(self.steps[-self.count :], start=1):
             snapshot = self.run.load_snapshot(step)
@@ -81,7 +86,8 @@ class CheckpointAverage(Callback):
     @torch.no_grad()
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put the weights back that are trained."""
-        for parameter, trained in zip(pl_module.parameters(), self._trained, strict=True):
+        assert isinstance(pl_module, TrainingModule)
+        for parameter, trained in zip(pl_module.whole.parameters(), self._trained, strict=True):
             parameter.copy_(trained)
         self._trained = []
 

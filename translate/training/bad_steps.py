@@ -7,8 +7,10 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
+from translate.batches import Part
 from translate.errors import InputError
 from translate.run_directory import RunDirectory
 
@@ -46,7 +48,7 @@ class BadSteps(Callback):
         """Remember the batch: the step that it is part of may be the last one."""
         if trainer.fit_loop.total_batch_idx % trainer.accumulate_grad_batches == 0:
             self._batches = []
-        self._batches.append(batch)
+        self._batches.append(batch.batch if isinstance(batch, Part) else batch)
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: Optimizer
@@ -55,12 +57,15 @@ class BadSteps(Callback):
         gradients = [
             p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None
         ]
-        bad = (~torch.nn.utils.get_total_norm(gradients).isfinite()).float()
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if isinstance(norm, DTensor):  # of gradients in shards
+            norm = norm.full_tensor()
+        bad = (~norm.isfinite()).float()
         if self._skipped is None or self._in_a_row is None:
             self._skipped, self._in_a_row = (bad.new_tensor(count) for count in self._loaded)
         self._skipped = self._skipped + bad
         self._in_a_row = (self._in_a_row + 1) * bad
-        if optimizer.defaults["fused"]:
+        if optimizer.param_groups[0]["fused"]:  # as in the checkpoint that it goes on from
             optimizer.found_inf = bad  # type: ignore[attr-defined]
         elif bad:
             optimizer.zero_grad()  # without gradients it does nothing

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from translate.collective import Ranks
 from translate.config import TrainingConfig
 from translate.run_directory import RunDirectory
 from translate.training.board import flush_events
@@ -22,8 +23,10 @@ class Checkpoints(Callback):
     Stands after the averaging callback, so that a step's average is in the checkpoint too.
     """
 
-    def __init__(self, run: RunDirectory, config: TrainingConfig, clock: Clock, signals: Signals) -> None:
-        self.run, self.config, self.clock, self.signals = run, config, clock, signals
+    def __init__(
+        self, run: RunDirectory, config: TrainingConfig, clock: Clock, signals: Signals, ranks: Ranks
+    ) -> None:
+        self.run, self.config, self.clock, self.signals, self.ranks = run, config, clock, signals, ranks
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Take the signals back from Lightning, which has just set its own handlers."""
@@ -53,7 +56,10 @@ class Checkpoints(Callback):
 
     def _save(self, trainer: pl.Trainer) -> None:
         flush_events(trainer.loggers)
-        self.run.save_checkpoint(lambda path: trainer.save_checkpoint(path))
+        if self.ranks.is_first:
+            self.run.save_checkpoint(lambda path: trainer.save_checkpoint(path))
+        else:  # has its part in it, but writes nothing
+            trainer.save_checkpoint(self.run.checkpoint_path)
 
     def _stop_if_asked(self) -> None:
         if self.signals.received:

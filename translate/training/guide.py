@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import Callback
 from translate.alignment import Link
 from translate.alignment.words import word_numbers
 from translate.batches import IdPairs, write_links
+from translate.collective import Ranks
 from translate.config import GuidedHead, TrainingConfig
 from translate.grouping import group_by_tokens
 from translate.model import Seq2Seq
@@ -65,6 +66,7 @@ class SelfAlignment(Callback):
         layers: of the decoder that attend.
         validation: keeps the best weights.
         average: whose weights align; None: those that are trained.
+        ranks: the first one aligns.
     """
 
     def __init__(
@@ -76,11 +78,12 @@ class SelfAlignment(Callback):
         clock: Clock,
         layers: int,
         validation: Validation,
+        ranks: Ranks,
         average: ExponentialMovingAverage | None = None,
     ) -> None:
         self.layers = layers
         self.run, self.config, self.pairs, self.head, self.clock = run, config, pairs, head, clock
-        self.validation, self.average = validation, average
+        self.validation, self.average, self.ranks = validation, average, ranks
         self.made: int | None = None  # the step after which the links were made
 
     def on_train_batch_start(
@@ -115,9 +118,11 @@ class SelfAlignment(Callback):
                 count += len(links)
                 yield links
 
-        _in_eval_mode(
-            holder.model,
-            lambda model: self.run.save_links(lambda path: write_links(path, counted(model))),
+        self.ranks.decide(
+            lambda: _in_eval_mode(
+                holder.model,
+                lambda model: self.run.save_links(lambda path: write_links(path, counted(model))),
+            )
         )
         self.pairs.use_links(self.run.links_path, self.head.shift)
         self.made = trainer.global_step

@@ -3,6 +3,7 @@
 import logging
 import signal
 import threading
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -53,3 +54,24 @@ class Signals:
             raise Interrupted(number)
         self.received = number
         log.warning("stopping after this step, with a checkpoint (once more: at once, without)")
+
+
+class SharedSignals(Signals):
+    """The same for several processes, which stop after the same step: asked is one thing, agreed another.
+
+    Launchers send a signal more than once (SLURM to everybody, torchrun again to those it has started), so
+    nobody is taken to be in a hurry.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = [0] * len(SIGNALS)  # how often, of each
+
+    def agree(self, asked: Sequence[float]) -> None:
+        """Follow the signals that any of the processes got."""
+        self.received = next((number for number, times in zip(SIGNALS, asked, strict=True) if times), 0)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if not any(self.asked):
+            log.warning("stopping after this step, with a checkpoint")
+        self.asked[SIGNALS.index(number)] += 1

@@ -4,13 +4,16 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
-from translate.batches import Batch, deal
+from translate.batches import Batch, Part, deal
+from translate.collective import Ranks
 from translate.config import TrainingConfig
 from translate.model import Seq2Seq
-from translate.training.clock import Clock
+from translate.training.clock import Clock, SharedClock
 from translate.training.division import BatchGradients
+from translate.training.interruption import SharedSignals
 from translate.training.loss import Guide, Objective, batch_loss
 from translate.training.recorded import GradientStep
 from translate.training.resident import Rows
@@ -50,7 +53,7 @@ class TrainingModule(pl.LightningModule):
         ):
             group["lr"] = highest * factor(scheduler.last_epoch)
 
-    def on_train_batch_start(self, batch: Batch | Rows, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Batch | Part | Rows, batch_idx: int) -> None:
         """Make the randomness of a batch's part its own."""
         seed = self.seed_of(self.global_rank)
         if self.device.type == "cpu":
@@ -86,9 +89,17 @@ class TrainingModule(pl.LightningModule):
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the gradients are there."""
 
+    @property
+    def whole(self) -> Seq2Seq:
+        """The model to validate and to keep, as it was when it was gathered last."""
+        return self.model
+
+    def gather_whole(self) -> None:
+        """Do nothing: the model is in one piece."""
+
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Negative log-likelihood of the batch's target tokens, and how many there are."""
-        _, nll = batch_loss(self.model, batch, Objective())
+        _, nll = batch_loss(self.whole, batch, Objective())
         count = batch.tgt_mask.sum()
         return {"nll": nll * count, "tokens": count}
 
@@ -125,7 +136,51 @@ class TrainingModule(pl.LightningModule):
             torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
 
     def _can_fuse(self) -> bool:
-        return self.device.type in ("cpu", "cuda")
+        return self.device.type in ("cpu", "cuda") and self.whole is self.model
+
+
+class DistributedTrainingModule(TrainingModule):
+    """The same in one of several processes, each with a model of its own.
+
+    The strategy takes the mean of their gradients, so that a part's loss counts by its share of the batch's
+    tokens, times the number of processes.
+
+    Args:
+        ranks: the processes.
+        signals: one that any of them got is followed by all, after the same step.
+    """
+
+    def __init__(
+        self,
+        model: Seq2Seq,
+        config: TrainingConfig,
+        clock: SharedClock,
+        ranks: Ranks,
+        signals: SharedSignals,
+        guide: Guide | None = None,
+    ) -> None:
+        super().__init__(model, config, clock, guide=guide)
+        self.shared_clock, self.ranks, self.signals = clock, ranks, signals
+
+    def training_step(self, batch: Part, batch_idx: int) -> dict[str, Tensor]:  # type: ignore[override]
+        """This process's part of one batch; -log p is the whole batch's."""
+        seconds = self.shared_clock.measure() if self.ranks.is_first else 0.0
+        count, seconds, *asked = self.ranks.add([batch.tgt_tokens, seconds, *self.signals.asked])
+        self.shared_clock.told = seconds
+        self.signals.agree(asked)
+        loss, nll = batch_loss(self.model, batch.batch, self.objective)
+        share = batch.tgt_tokens / count
+        nll = nll.detach() * share
+        dist.all_reduce(nll)
+        return {"loss": loss * share * self.ranks.size, "nll": nll}
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Any) -> None:
+        """As Lightning: it is the strategy that adds up gradients, when they are computed."""
+        optimizer.zero_grad()
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """As Lightning."""
+        loss.backward(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 class ResidentTrainingModule(TrainingModule):

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from translate.batches import BatchLoader
+from translate.collective import Ranks
 from translate.config import Config
 from translate.evaluation import bleu
 from translate.run_directory import RunDirectory
@@ -31,12 +32,19 @@ class Validation(Callback):
     Args:
         loader: tells which epoch it is.
         clock: measures the run; set to a checkpoint's time when one is loaded.
+        ranks: share the translating; the first one writes.
     """
 
     def __init__(
-        self, run: RunDirectory, config: Config, tokenizers: Tokenizers, loader: BatchLoader, clock: Clock
+        self,
+        run: RunDirectory,
+        config: Config,
+        tokenizers: Tokenizers,
+        loader: BatchLoader,
+        clock: Clock,
+        ranks: Ranks,
     ) -> None:
-        self.run, self.config, self.tokenizers = run, config, tokenizers
+        self.run, self.config, self.tokenizers, self.ranks = run, config, tokenizers, ranks
         self.src, self.tgt = run.read_valid()
         self.old = run.read_old_valid()  # of the run that is fine-tuned
         self.search = replace(config.search, beam_size=config.training.valid_beam_size, n_best=1, mbr=0)
@@ -50,7 +58,9 @@ class Validation(Callback):
         self._nll: list[dict[str, Tensor]] = []
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Forget the last validation."""
+        """Forget the last validation; gather the model, for the averaging callback too."""
+        assert isinstance(module, TrainingModule)
+        module.gather_whole()
         self._nll = []
 
     def on_validation_batch_end(
@@ -73,24 +83,31 @@ class Validation(Callback):
         nll = sum(float(part["nll"]) for part in self._nll) / sum(int(part["tokens"]) for part in self._nll)
         if score > self.best_bleu:
             self.best_bleu, self.best_step, self.not_better = score, trainer.global_step, 0
-            self.run.save_weights(module.model, self.tokenizers)
+            if self.ranks.is_first:
+                self.run.save_weights(module.whole, self.tokenizers)
         else:
             self.not_better += 1
-        self._report(trainer, nll, score, old_score)
+        if self.ranks.is_first:
+            self._report(trainer, nll, score, old_score)
         if self.may_stop and 0 < self.config.training.patience <= self.not_better:
             log.info("BLEU has not risen for %d validations: training stops early", self.not_better)
             trainer.should_stop = True
 
     def _bleu(self, module: TrainingModule, src: Sequence[str], tgt: Sequence[str]) -> float:
+        mine = slice(self.ranks.rank, None, self.ranks.size)
         translations = translate_texts(
-            TorchEngine(module.model),
+            TorchEngine(module.whole),
             self.tokenizers,
-            src,
+            src[mine],
             self.search,
             max_src_length=self.config.data.max_length,
             on_long="truncate",
         )
-        return bleu([found.text for found in translations], tgt, self.config.data.tgt_lang)
+        texts = [""] * len(src)
+        # Everybody's, so that all come to the same score, and decide alike.
+        for rank, found in enumerate(self.ranks.gather([each.text for each in translations])):
+            texts[rank :: self.ranks.size] = found
+        return bleu(texts, tgt, self.config.data.tgt_lang)
 
     def forget_best(self) -> None:
         """Let the best weights until now not compete with what comes."""
