@@ -56,8 +56,8 @@ def test_two_hosts_train_one_model_as_one_process_does(hosts, tmp_path):
         subprocess.Popen(
             [
                 *("ip", "netns", "exec", name, sys.executable, "-m", "torch.distributed.run"),
-                *("--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-id=test"),
-                *(f"--rdzv-endpoint=10.77.0.1:{PORT}", f"--local-addr=10.77.0.{number}"),
+                *("--nnodes=2", "--nproc-per-node=1", f"--node-rank={number - 1}"),
+                *("--master-addr=10.77.0.1", f"--master-port={PORT}"),
                 *(
                     "-m",
                     "seq2see",
