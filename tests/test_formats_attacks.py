@@ -138,10 +138,8 @@ def test_a_catalog_cannot_ask_for_any_number_of_plural_forms():
     ],
 )
 def test_a_corpus_folder_cannot_name_files_outside(change, tmp_path):
-    about = dict.fromkeys(
-        ["name", "src_lang", "tgt_lang", "licence", "citation", "url", "seed", "dropped", "settings"], "x"
-    )
-    about |= {"splits": {}, "links": [], "sha256": {}} | change
+    about = dict.fromkeys(["name", "src_lang", "tgt_lang", "licence", "citation", "url"], "x")
+    about |= {"splits": {}, "links": [], "sha256": {}, "dropped": {}, "settings": {}, "seed": None} | change
     (tmp_path / "corpus.json").write_text(json.dumps(about))
     with pytest.raises(
         InputError, match=r"corpus\.json has the name '.*': files of a corpus lie in its folder"

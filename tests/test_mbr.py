@@ -73,7 +73,8 @@ def test_a_translator_chooses_among_the_best_of_the_beam(run):
     for one, best in zip(chosen, lists, strict=True):
         texts, scores = zip(*best.alternatives, strict=True)
         places.append(choose(texts, scores))  # without length penalty the scores are log-probabilities
-        assert one == (best.src, *best.alternatives[places[-1]], [best.alternatives[places[-1]]])
+        best_one = best.alternatives[places[-1]]
+        assert (one.src, (one.text, one.score), one.alternatives) == (best.src, best_one, [best_one])
     assert any(places)
 
 

@@ -22,6 +22,7 @@ from translate.batches import IdPairs, write_links, write_text
 from translate.config import TokenizerConfig
 from translate.errors import InputError
 from translate.platforms import Facts
+from translate.ranks import Place
 from translate.tokenizer import BACKWARDS_ID, EOS_ID, Tokenizer, Tokenizers
 from translate.training import trainer as training
 from translate.training.guide import piece_links
@@ -99,7 +100,8 @@ def test_read_backwards_a_pairs_source_is_marked_and_both_are_drawn(make, tokeni
     assert src[0][0] == BACKWARDS_ID
     assert tokenizers.src.decode(src[0][1:]) == tokenizers.src.decode(tgt[1]) == PAIRS[2][1]
     assert tokenizers.src.decode(tgt[0]) == tokenizers.src.decode(src[1]) == PAIRS[2][0]
-    assert len({str(pieces_of(pairs.batch(np.array([6]), seed))) for seed in range(9)}) > 4
+    # A single pair's batch is narrow, and what would be too wide keeps its best pieces.
+    assert len({str(pieces_of(pairs.batch(np.array([6]), seed))) for seed in range(60)}) > 1
 
 
 @pytest.mark.parametrize("both", [False, True])
@@ -222,8 +224,8 @@ def sampled_config(folder, model="gru", alpha=0.2, **training):
 
 
 @pytest.mark.parametrize("guided", [False, True])
-def test_a_stopped_run_ends_as_if_it_had_not_been(guided, tmp_path, monkeypatch):
-    """In both directions; guided by its own links from step 4 on."""
+def test_a_run_that_this_process_stops_ends_as_if_it_had_not_been(guided, tmp_path, monkeypatch, caplog):
+    """In both directions; guided by its own links from step 4 on. Another process would draw other pieces."""
     config = sampled_config(tmp_path, alignment="guided" if guided else "none", checkpoint_every=1)
     fresh = prepare_run(with_data(config, directions="both"), tmp_path / "fresh")
     whole, stopped = (copy_run(fresh, tmp_path / name) for name in ("whole", "stopped"))
@@ -239,6 +241,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(guided, tmp_path, monkeypatch)
             with pytest.raises(KeyboardInterrupt):
                 resume(stopped.path)
     resume(stopped.path)
+    assert "SentencePiece draws other pieces in another process, whatever the seed: this run" in caplog.text
     assert_same_run(whole, stopped)
 
 

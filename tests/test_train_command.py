@@ -163,7 +163,7 @@ def test_a_missing_device_is_said_before_any_work_is_done(files, tmp_path, monke
     monkeypatch.setattr("translate.training.trainer.gather_facts", lambda: facts)
     assert seq2see(*files, "--device", "cuda", "--out", tmp_path / "run") == 2
     err = capsys.readouterr().err
-    assert err.startswith("seq2see train: error: device cuda is not there: this machine has cpu\n")
+    assert "\nseq2see train: error: device cuda is not there: this machine has cpu\n" in err
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,8 @@ class Tokenizer:
         2018); BPE leaves out each merge with probability alpha (BPE-dropout, Provilkov et al. 2020).
 
         Args:
-            seed: of 32 bits. The generator belongs to the thread that calls.
+            seed: of 32 bits. The generator belongs to the thread that calls, and the same seed draws other
+                pieces in another process (SentencePiece 0.2.3).
         """
         sentencepiece.set_random_generator_seed(seed)
         # One by one: SentencePiece's own threads would each draw from a generator of their own.
