@@ -182,7 +182,7 @@ def test_settings_are_printed_as_a_config_file(capsys, tmp_path):
         ),
         (["--score", "dot"], "unknown flag --score; did you mean --model.attention.score?"),
         (["--atention.score", "dot"], "unknown flag --atention.score; did you mean --model.attention.score?"),
-        (["--model", "some.yaml"], "unknown flag --model"),
+        (["--model", "some.yaml"], "unknown flag --model; did you mean --nodes?"),
         (["some.yaml"], "unexpected: some.yaml"),
     ],
 )

@@ -17,7 +17,9 @@ from translate.training.trainer import _check_place, train
 
 
 def test_as_many_processes_as_wanted_run_the_command(capfd):
+    before = signal.getsignal(signal.SIGINT)
     launch(2, ["--version"])
+    assert signal.getsignal(signal.SIGINT) is before
     assert capfd.readouterr().out.count("seq2see ") == 2
 
 

@@ -239,6 +239,7 @@ def test_the_text_behind_the_input_is_at_the_same_place(page, aligned):
 def test_keys_reach_every_word_and_say_what_it_came_from(page, aligned):
     page.locator("#confidence").focus()
     page.keyboard.press("Shift+Tab")
+    expect(words(page).first).to_have_class(re.compile(r"\bactive\b"))
     assert lit(page, "tgt", "active") == [0]
     for key, place in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", -1), ("Home", 0)):
         page.keyboard.press(key)

@@ -10,6 +10,9 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")  # which torch's launcher takes; Windows lacks two
+TAKEN = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+
 
 def launch(devices: int, words: Sequence[str]) -> None:
     """Run `seq2see` with these words in so many processes, until all of them have ended.
@@ -30,6 +33,7 @@ def launch(devices: int, words: Sequence[str]) -> None:
         local_addr="127.0.0.1",  # else the machine's own name, which need not be known to itself
         max_restarts=0,
     )
+    handlers = {number: signal.getsignal(number) for number in TAKEN}
     try:
         elastic_launch(config, sys.executable)("-m", "seq2see", *words)
     except ChildFailedError as error:
@@ -39,3 +43,6 @@ def launch(devices: int, words: Sequence[str]) -> None:
         if stop.sigval == signal.SIGINT:
             raise KeyboardInterrupt from None
         raise SystemExit(128 + stop.sigval) from None
+    finally:  # torch's stay otherwise, and make another error of a later Ctrl-C
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
