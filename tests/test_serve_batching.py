@@ -26,8 +26,8 @@ class Calls:
         return [item.upper() for item in items]
 
 
-def make(calls, budget=100, wait=0.0, limit=1000):
-    return Batcher(calls, budget=budget, wait=wait, limit=limit)
+def make(calls, budget=100, wait=0.0, limit=1000, most=100):
+    return Batcher(calls, budget=budget, wait=wait, limit=limit, most=most)
 
 
 def submit(batcher, *items, kind="a", sizes=None):
@@ -109,6 +109,18 @@ def test_a_full_queue_takes_no_more_until_there_is_room():
     assert first.result(20) == ["X"]
     assert submit(batcher, "y").result(20) == ["Y"]
     assert batcher.waiting == 0
+    batcher.close()
+
+
+def test_a_queue_of_small_jobs_is_full_by_their_number():
+    calls, batcher = held(most=2)
+    futures = [submit(batcher, name) for name in "xy"]
+    with pytest.raises(FullError):
+        submit(batcher, "z")
+    assert futures[0].cancel()
+    futures.append(submit(batcher, "z"))
+    calls.go_on.set()
+    assert [future.result(20) for future in futures[1:]] == [["Y"], ["Z"]]
     batcher.close()
 
 

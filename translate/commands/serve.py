@@ -48,8 +48,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--queue_tokens",
         type=int,
-        default=16_384,
-        help="Pieces of texts that may wait for a model; who comes then is told when to try again.",
+        default=4096,
+        help="Pieces of texts that may wait for a model, in at most 250 requests; who comes then is told "
+        "when to try again.",
     )
     parser.add_argument("--seconds", type=float, default=60.0, help="Time limit of a request.")
     parser.add_argument(

@@ -49,11 +49,12 @@ class Batcher:
         budget: size of a batch; an item larger than that is a batch of its own.
         wait: seconds that the first item waits for others.
         limit: size of what may wait; whatever its size, a job is taken when nothing waits.
+        most: jobs that may wait.
     """
 
-    def __init__(self, compute: Compute, *, budget: int, wait: float, limit: int) -> None:
+    def __init__(self, compute: Compute, *, budget: int, wait: float, limit: int, most: int) -> None:
         self._compute = compute
-        self._budget, self._wait, self._limit = budget, wait, limit
+        self._budget, self._wait, self._limit, self._most = budget, wait, limit, most
         self._jobs: deque[_Job] = deque()  # with items that are still to be taken
         self._waiting = 0
         self._seconds_each = 0.0  # to compute size 1, lately
@@ -84,7 +85,7 @@ class Batcher:
             if self._closed:
                 raise ClosedError
             size = job.waiting()
-            if self._waiting and self._waiting + size > self._limit:
+            if self._waiting and (self._waiting + size > self._limit or len(self._jobs) >= self._most):
                 raise FullError(max(1, math.ceil(self._waiting * self._seconds_each)))
             if items:
                 self._jobs.append(job)

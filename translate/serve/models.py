@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WAIT = 0.005  # seconds that a text waits for others to be translated with
+# Requests that wait for a model. Each holds a connection, of which there are at most 1,000: who comes when
+# these are taken is refused without being told when to try again.
+MOST_WAITING = 250
 
 
 class TooLongError(Exception):
@@ -42,7 +45,7 @@ class Settings(NamedTuple):
     device: str = "auto"
     engine: EngineChoice = "auto"
     threads: int = 0
-    queue_tokens: int = 16_384  # pieces of texts that may wait for a model
+    queue_tokens: int = 4096  # pieces of texts that may wait for a model
 
 
 class Model:
@@ -74,6 +77,7 @@ class Model:
             budget=max(1, engine.batch_tokens // search.beam_size),
             wait=WAIT,
             limit=settings.queue_tokens,
+            most=MOST_WAITING,
         )
 
     def translate(self, texts: Sequence[str], *, backwards: bool, n_best: int) -> "Future[list[list[str]]]":
