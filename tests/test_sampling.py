@@ -1,12 +1,12 @@
 """Pieces drawn for each batch: the same text, the same batches when resumed, links of the same words."""
 
 import signal
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from small_tokenizers import model_of_characters
 from tiny_training import (
     assert_same_run,
     checkpoint,
@@ -192,29 +192,6 @@ def test_links_of_pieces_go_with_their_characters(tmp_path):
     assert len(met) > 5
 
 
-@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
-def test_offsets_of_drawn_pieces_are_those_of_the_same_draw(algorithm):
-    texts = ["Ünder the 日本 house", " the house"]
-    tokenizer = Tokenizer.train(texts * 3, TokenizerConfig(algorithm=algorithm, vocab_size=300))
-    for seed in range(9):
-        found = tokenizer.sample_offsets([*texts, "€ new"], 0.2, seed)
-        assert [ids for ids, _ in found] == tokenizer.sample_batch([*texts, "€ new"], 0.2, seed)
-        for text, (ids, spans) in zip([*texts, "€ new"], found, strict=True):
-            assert tokenizer.decode(ids) == text
-            assert len(spans) == len(ids)
-            assert spans == sorted(spans)
-            assert {n for begin, end in spans for n in range(begin, end)} == set(range(len(text)))
-
-
-def test_another_threads_draws_change_nothing(tokenizers):
-    texts = [src for src, _ in PAIRS]
-    wanted = {seed: tokenizers.src.sample_batch(texts, 0.2, seed) for seed in range(8)}
-    with ThreadPoolExecutor(2) as pool:
-        seeds = [*range(8)] * 3
-        found = list(pool.map(lambda seed: tokenizers.src.sample_batch(texts, 0.2, seed), seeds))
-    assert found == [wanted[seed] for seed in seeds]
-
-
 # A run.
 
 
@@ -224,8 +201,8 @@ def sampled_config(folder, model="gru", alpha=0.2, **training):
 
 
 @pytest.mark.parametrize("guided", [False, True])
-def test_a_run_that_this_process_stops_ends_as_if_it_had_not_been(guided, tmp_path, monkeypatch, caplog):
-    """In both directions; guided by its own links from step 4 on. Another process would draw other pieces."""
+def test_a_run_that_is_stopped_ends_as_if_it_had_not_been(guided, tmp_path, monkeypatch):
+    """In both directions; guided by its own links from step 4 on."""
     config = sampled_config(tmp_path, alignment="guided" if guided else "none", checkpoint_every=1)
     fresh = prepare_run(with_data(config, directions="both"), tmp_path / "fresh")
     whole, stopped = (copy_run(fresh, tmp_path / name) for name in ("whole", "stopped"))
@@ -241,7 +218,6 @@ def test_a_run_that_this_process_stops_ends_as_if_it_had_not_been(guided, tmp_pa
             with pytest.raises(KeyboardInterrupt):
                 resume(stopped.path)
     resume(stopped.path)
-    assert "SentencePiece draws other pieces in another process, whatever the seed: this run" in caplog.text
     assert_same_run(whole, stopped)
 
 
@@ -305,3 +281,16 @@ def test_on_a_gpu_the_host_makes_the_batches(tmp_path, monkeypatch):
     assert training._plan(replace(config, tokenizer=TokenizerConfig()), Place()).resident
     plan = training._plan(config, Place())
     assert (plan.device, plan.resident, plan.graphs) == ("cuda", False, False)
+
+
+def test_a_tokenizer_that_has_one_spelling_is_refused_before_anything_is_made_with_it(tmp_path, monkeypatch):
+    path = tmp_path / "characters.model"
+    path.write_bytes(model_of_characters())
+    config = sampled_config(tmp_path)
+    config = replace(config, tokenizer=replace(config.tokenizer, path=str(path)))
+    monkeypatch.delattr("translate.training.prepare._write_ids")
+    with pytest.raises(
+        InputError, match=r"tokenizer\.sampling_alpha: a tokenizer of type CHAR has one way to"
+    ):
+        prepare_run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -8,65 +8,23 @@ import threading
 import unicodedata
 
 import pytest
-import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_tokenizers import (
+    NASTY,
+    NORMALIZING,
+    TOKENIZERS,
+    near_the_escapes,
+    sentences,
+    train,
+    train_elsewhere,
+)
 
 from translate.config import TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, _sample, train_tokenizers
 
-TEXT = "der die das Hund Katze läuft schläft springt über grüne Wiese heute morgen the a dog cat runs sleeps"
-NASTY = [
-    "",
-    " ",
-    "   ",
-    " leading",
-    "trailing ",
-    "two  spaces   three",
-    "\ttab\t",
-    "\0",
-    "a\0b",
-    "▁",
-    " ▁ ▁▁",
-    "▁Hund▁ läuft",
-    "▅ ⁇ \u2047",
-    "\u2028\u2029\x85\x0b\x0c\x1c",
-    "\ufeffBOM\ufeff",
-    "🙂👩‍👩‍👧‍👦🇩🇪",
-    "\ue000\uf8ff\U0010ffff\U000f0000",
-    "\ufffd\ufffe\uffff",
-    "<s> </s> <pad> <unk>",
-    "<s>",
-    "</s><s>",
-    "<0x0A><0xE2> <0x00>",
-    "e\u0301 é ﬁ ㌔ Å",
-    "\u200b\u200e\u202eשלום\u202c مرحبا",
-    "你好，世界",
-    "\u00a0nbsp\u3000wide",
-    "<ph>{name} <ph>",
-    "x" * 5000,
-]
 lines = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r"))
-near_the_escapes = st.text(st.sampled_from(" ▁▅\t\0<ph>s/0xA{}aä\u2028\ufffd🙂"))
-
-
-def sentences(count: int = 300) -> list[str]:
-    random.seed(7)
-    return [" ".join(random.choices(TEXT.split(), k=random.randrange(3, 9))) for _ in range(count)]
-
-
-def train(texts=None, **changes) -> Tokenizer:
-    config = TokenizerConfig(**{"vocab_size": 320, **changes})
-    return Tokenizer.train(sentences() if texts is None else texts, config)
-
-
-TOKENIZERS = {
-    "unigram": train(),
-    "bpe": train(algorithm="bpe"),
-    "symbols": train(user_defined_symbols=("<ph>", "▁", " a ", "{name}", "a,b", 'q"r')),
-}
-NORMALIZING = {name: train(normalization=name) for name in ("nfkc", "nfkc_cf", "nmt_nfkc", "nmt_nfkc_cf")}
 UNIGRAM = TOKENIZERS["unigram"]
 
 
@@ -412,10 +370,7 @@ def test_models_made_elsewhere_are_refused(tmp_path, options, message):
     options = {"vocab_size": 40, **options}
     if options.pop("ids", False):
         options |= {"pad_id": 0, "bos_id": 1, "eos_id": 2, "unk_id": 3}
-    with (tmp_path / "other.model").open("wb") as file:
-        sentencepiece.SentencePieceTrainer.Train(
-            sentence_iterator=iter(sentences()), model_writer=file, minloglevel=3, **options
-        )
+    (tmp_path / "other.model").write_bytes(train_elsewhere(**options))
     with pytest.raises(InputError, match=rf"other\.model: {message}.*; needed is a \.model file"):
         Tokenizer.load(tmp_path / "other.model")
 

@@ -19,7 +19,7 @@ from heapq import heappop, heappush
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sentencepiece
 
@@ -144,31 +144,6 @@ class Tokenizer:
         ids: list[list[int]] = self._processor.Encode([_escape(text) for text in texts], num_threads=1)
         return ids
 
-    def sample_batch(self, texts: Sequence[str], alpha: float, seed: int) -> list[list[int]]:
-        """Draw pieces for each text, other than the best ones: the seed says which.
-
-        A unigram model draws from the probabilities of all segmentations to the power of alpha (Kudo
-        2018); BPE leaves out each merge with probability alpha (BPE-dropout, Provilkov et al. 2020).
-
-        Args:
-            seed: of 32 bits. The generator belongs to the thread that calls, and the same seed draws other
-                pieces in another process (SentencePiece 0.2.3).
-        """
-        sentencepiece.set_random_generator_seed(seed)
-        # One by one: SentencePiece's own threads would each draw from a generator of their own.
-        return [self._processor.Encode(_escape(text), **_sampling(alpha)) for text in texts]
-
-    def sample_offsets(
-        self, texts: Sequence[str], alpha: float, seed: int
-    ) -> list[tuple[list[int], list[tuple[int, int]]]]:
-        """Return what `sample_batch` draws, and where each piece comes from, as `offsets` does."""
-        sentencepiece.set_random_generator_seed(seed)
-        found = [
-            self._processor.Encode(_escape(text), return_type="offset_mapping", **_sampling(alpha))
-            for text in texts
-        ]
-        return [(each["ids"], _spans(each)) for each in found]
-
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of any ids: special ones are left out, bytes that are no UTF-8 become U+FFFD."""
         text: str = self._processor.Decode([piece for piece in ids if piece not in _SPECIAL_IDS])
@@ -176,8 +151,12 @@ class Tokenizer:
 
     def normalize(self, text: str) -> str:
         """Return the text as the model reads it, which is what decoding its pieces gives back."""
-        normal: str = self._processor.Normalize(_escape(text))
-        return _unescape(normal.removeprefix("▁").replace("▁", " "))
+        return _unescape(self.spell(text).removeprefix("▁").replace("▁", " "))
+
+    def spell(self, text: str) -> str:
+        """Return what the model cuts into pieces: the normalised text, a space before it, as U+2581."""
+        spelled: str = self._processor.Normalize(_escape(text))
+        return spelled
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Return each piece for people to read.
@@ -200,7 +179,12 @@ class Tokenizer:
         span. If the first piece is nothing but the space put before every text, its span is (0, 0).
         """
         found = self._processor.Encode(_escape(text), return_type="offset_mapping")
-        return _spans(found)
+        return _share(found["offsets"], starts_with_space=found["pieces"][:1] == ["▁"])
+
+    @property
+    def model(self) -> bytes:
+        """The content of the model file."""
+        return self._model
 
     @property
     def sha256(self) -> str:
@@ -253,14 +237,6 @@ def _escape(text: str) -> str:
 def _unescape(text: str) -> str:
     """Undo `_escape`; a model may have spelled a CR in bytes, which no text of ours contains."""
     return text.replace("\r", " ").replace("\n", "▁")
-
-
-def _sampling(alpha: float) -> dict[str, Any]:
-    return {"enable_sampling": True, "alpha": alpha, "nbest_size": -1}
-
-
-def _spans(found: dict[str, Any]) -> list[tuple[int, int]]:
-    return _share(found["offsets"], starts_with_space=found["pieces"][:1] == ["▁"])
 
 
 def _share(spans: list[tuple[int, int]], *, starts_with_space: bool) -> list[tuple[int, int]]:

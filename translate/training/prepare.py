@@ -24,6 +24,7 @@ from translate.training.back_translation import back_translate
 from translate.training.guide import piece_links
 from translate.training.initial import open_initial, read_old_text
 from translate.training.mixture import Part, each_epoch
+from translate.training.sampling import check_tables
 from translate.training.text import Pair, StoredPairs, describe_origin, read_links, read_text
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
             if old is not None and config.initial.mix:
                 parts.append(read_old_text(config, old, text.valid, Path(aside, "old")))
             tokenizers = _make_tokenizers(config.tokenizer, text.train) if old is None else old.tokenizers()
+            if config.tokenizer.sampling_alpha:
+                check_tables(tokenizers)
             fits = _write_ids(run, parts, tokenizers, config.data.max_length)
             used = [sum(of_part) for of_part in fits]
             if config.training.alignment == "guided" and config.training.alignment_links != "self":

@@ -13,11 +13,22 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from translate.batches import TEXT, Batch, IdPairs, Indices
+from translate.subword_sampling import PieceTable, SubwordSampler
 from translate.tokenizer import Tokenizer, Tokenizers
 
 Span = tuple[int, int]
 
 GROWTH = 2  # a batch in drawn pieces may be so many times as wide as planned: its memory is bounded
+
+
+def check_tables(tokenizers: Tokenizers) -> None:
+    """Refuse tokenizers that have one spelling only, before anything is made with them.
+
+    Raises:
+        InputError: A tokenizer cannot draw.
+    """
+    for tokenizer in set(tokenizers):
+        PieceTable.read(tokenizer)
 
 
 class Spelling(NamedTuple):
@@ -33,7 +44,7 @@ class SampledPairs:
 
     Args:
         text: what `write_text` wrote, for these pairs.
-        alpha: see `Tokenizer.sample_batch`.
+        alpha: see `SubwordSampler`.
         max_length: pieces; a sentence that is drawn longer keeps its best ones.
 
     Raises:
@@ -43,7 +54,9 @@ class SampledPairs:
     def __init__(
         self, pairs: IdPairs, text: Path, tokenizers: Tokenizers, alpha: float, max_length: int
     ) -> None:
-        self.pairs, self.tokenizers, self.alpha, self.max_length = pairs, tokenizers, alpha, max_length
+        self.pairs, self.tokenizers, self.max_length = pairs, tokenizers, max_length
+        self._src = SubwordSampler(tokenizers.src, alpha)
+        self._tgt = self._src if tokenizers.tgt is tokenizers.src else SubwordSampler(tokenizers.tgt, alpha)
         self.src_lengths, self.tgt_lengths = pairs.src_lengths, pairs.tgt_lengths
         self._text = pairs.open_beside(text, TEXT, "texts")
 
@@ -67,28 +80,26 @@ class SampledPairs:
         read, emitted = (min(self.max_length, width) for width in widths)
         most_src = np.where(backwards, emitted, read).tolist()
         most_tgt = np.where(backwards, read, emitted).tolist()
-        src = self._spell(self.tokenizers.src, texts["src"], src_seed, most_src, linked)
-        tgt = self._spell(self.tokenizers.tgt, texts["tgt"], tgt_seed, most_tgt, linked)
+        src = _spell(self.tokenizers.src, self._src, texts["src"], src_seed, most_src, linked)
+        tgt = _spell(self.tokenizers.tgt, self._tgt, texts["tgt"], tgt_seed, most_tgt, linked)
         if links is not None:
             links = _move(links, src, tgt)
         return self.pairs.collate(rows, src.ids, tgt.ids, links)
 
-    def _spell(
-        self, tokenizer: Tokenizer, texts: list[str], seed: int, most: list[int], linked: bool
-    ) -> Spelling:
-        """Draw pieces for each text, but keep the best ones of a text that gets more than `most`."""
-        if not linked:
-            ids = tokenizer.sample_batch(texts, self.alpha, seed)
-            for number, (drawn, text) in enumerate(zip(ids, texts, strict=True)):
-                if len(drawn) > most[number]:
-                    ids[number] = tokenizer.encode(text)
-            return Spelling(ids)
-        best = [tokenizer.offsets(text) for text in texts]
-        found = tokenizer.sample_offsets(texts, self.alpha, seed)
-        for number, (drawn, _) in enumerate(found):
-            if len(drawn) > most[number]:
-                found[number] = tokenizer.encode(texts[number]), best[number]
-        return Spelling([ids for ids, _ in found], [spans for _, spans in found], best)
+
+def _spell(
+    tokenizer: Tokenizer, sampler: SubwordSampler, texts: list[str], seed: int, most: list[int], linked: bool
+) -> Spelling:
+    """Draw pieces for each text, but keep the best ones of a text that gets more than `most`."""
+    drawn = [
+        ids if len(ids) <= limit else tokenizer.encode(text)
+        for ids, limit, text in zip(sampler.sample_batch(texts, seed), most, texts, strict=True)
+    ]
+    if not linked:
+        return Spelling(drawn)
+    spans = [sampler.spans(text, ids) for text, ids in zip(texts, drawn, strict=True)]
+    best = [sampler.spans(text, tokenizer.encode(text)) for text in texts]
+    return Spelling(drawn, spans, best)
 
 
 def _move(links: list[NDArray[np.int64]], src: Spelling, tgt: Spelling) -> list[NDArray[np.int64]]:
@@ -108,13 +119,7 @@ def _move(links: list[NDArray[np.int64]], src: Spelling, tgt: Spelling) -> list[
 
 
 def _shared(best: list[Span], drawn: list[Span]) -> Bool[np.ndarray, "P Q"]:
-    """Return which best and which drawn pieces have a character in common.
-
-    The space before a text is no character of it: a piece that is nothing else goes with the first one.
-    """
+    """Return which best and which drawn pieces have a character in common."""
     one, other = (np.array(spans, dtype=np.int64).reshape(-1, 2) for spans in (best, drawn))
-    starts, ends = one[:, :1], np.maximum(one[:, 1:], one[:, :1] + 1)
-    shared: Bool[np.ndarray, "P Q"] = (starts < np.maximum(other[:, 1], other[:, 0] + 1)) & (
-        other[:, 0] < ends
-    )
+    shared: Bool[np.ndarray, "P Q"] = (one[:, :1] < other[:, 1]) & (other[:, 0] < one[:, 1:])
     return shared

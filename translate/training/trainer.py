@@ -133,11 +133,6 @@ def _fit(run: RunDirectory, config: Config, plan: Plan, ranks: Ranks) -> None:
         return
     if checkpoint is not None:
         log.info("going on from step %d of %d", step, settings.max_steps)
-        if config.tokenizer.sampling_alpha:
-            log.warning(
-                "SentencePiece draws other pieces in another process, whatever the seed: this run will not "
-                "end in the same bits as one that was never stopped"
-            )
     if ranks.is_first:
         run.save_config(config)
         logged = -1 if checkpoint is None else step
