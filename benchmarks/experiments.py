@@ -95,6 +95,7 @@ def training(run: Run, directory: Path) -> list[str]:
 def carry_out(run: Run, folder: Path) -> dict[str, Any]:
     """Train, or go on training, and score; everything by commands that anyone can give."""
     directory, log = folder / run.label, folder / f"{run.label}.log"
+    RESULTS.mkdir(parents=True, exist_ok=True)
     train = training(run, directory)
     if not (directory / "summary.json").is_file():
         if (directory / "last.ckpt").is_file():

@@ -103,7 +103,6 @@ def test_the_queue_keeps_what_is_finished_and_goes_on_after_a_failure(
 
     monkeypatch.setattr(experiments, "seq2see", in_process)
     monkeypatch.setattr(experiments, "RESULTS", tmp_path / "results")
-    (tmp_path / "results").mkdir()
     good = experiments.Run(
         "good", corpus, str(config), {"model.dropout": 0.1}, {"length-penalty": 0.5}, True, 3
     )
