@@ -16,7 +16,7 @@ from matplotlib import font_manager
 from translate.alignment.aer import Gold
 from translate.alignment.extract import END, Alignment
 from translate.alignment.heatmap import DOTS_PER_INCH, choose_fonts, draw, draw_overview, save
-from translate.alignment.labels import columns_of, shown
+from translate.labels import columns_of, shown
 
 FONTS = ["DejaVu Sans"]
 CHOICE = (

@@ -20,6 +20,7 @@ ORDER = [
         "bootstrap",
         "config",
         "grouping",
+        "labels",
         "languages",
         "mbr",
         "output_parts",
@@ -29,7 +30,7 @@ ORDER = [
         "text_files",
         "whole_files",
     ],
-    ["collective", "engine"],
+    ["collective", "engine", "html_page"],
     ["attention", "config_files", "corpora", "dropout", "gru", "search", "tokenizer"],
     [
         "arguments",

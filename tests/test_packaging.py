@@ -28,10 +28,10 @@ def test_the_wheel_holds_every_module_the_type_marker_and_the_licence(wheel):
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "translate").rglob("*.py")}
     pages = {
         path.relative_to(ROOT).as_posix()
-        for folder in ("alignment/page", "comparison_page", "serve/page")
+        for folder in ("alignment/page", "comparison_page", "corpus_page", "html_page", "serve/page")
         for path in (ROOT / "translate" / folder).iterdir()
     }
-    assert len(pages) == 5 + 2 + 9
+    assert len(pages) == 5 + 2 + 1 + 4 + 9
     assert modules | pages | {"translate/py.typed", "seq2see.py"} <= held
     assert any(name.endswith("licenses/LICENSE") for name in held)
     assert not any(name.startswith(("tests/", "data/", "configs/", "scripts/")) for name in held)

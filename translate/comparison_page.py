@@ -1,19 +1,12 @@
-"""One HTML file that shows how two systems compare: no network, no other file, no script.
+"""A page that shows how two systems compare."""
 
-Texts of a corpus are escaped, and the page's policy lets no script run and no style but its own.
-"""
-
-import base64
-import hashlib
-import html
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import NamedTuple
 
-from translate.alignment.labels import shown
 from translate.comparison import Bucket, Compared, Comparison, Example, mark_words, verdict
+from translate.html_page import as_html, fill, write_report
 
 _WIDTH, _HEIGHT = 160, 20  # of an interval's picture
 
@@ -31,24 +24,24 @@ class About(NamedTuple):
 def write_page(path: str | Path, comparison: Comparison, about: About) -> None:
     """Write the page."""
     folder = files("translate") / "comparison_page"
-    style = (folder / "page.css").read_text(encoding="utf-8")
-    template = Template((folder / "page.html").read_text(encoding="utf-8"))
-    page = template.substitute(
-        policy=f"default-src 'none'; style-src '{_hash(style)}'; img-src data:; base-uri 'none'; "
-        "form-action 'none'",
-        style=style,
-        a=_text(about.names[0]),
-        b=_text(about.names[1]),
-        test_set=_text(about.test_set),
-        sentences=comparison.sentences,
-        samples=about.samples,
-        metrics=_metrics(comparison),
-        counts=_counts(comparison),
-        buckets=_all_buckets(comparison, about),
-        examples=_examples("B", comparison.b_best, about.tgt_lang)
-        + _examples("A", comparison.a_best, about.tgt_lang),
+    a, b = about.names
+    write_report(
+        path,
+        title=f"{a} and {b} compared",
+        heading=f'<b class="a">A</b> <bdi>{as_html(a)}</bdi> <span>and</span> '
+        f'<b class="b">B</b> <bdi>{as_html(b)}</bdi>',
+        about=f"{comparison.sentences} sentences: <bdi>{as_html(about.test_set)}</bdi>",
+        main=fill(
+            folder / "page.html",
+            samples=about.samples,
+            metrics=_metrics(comparison),
+            counts=_counts(comparison),
+            buckets=_all_buckets(comparison, about),
+            examples=_examples("B", comparison.b_best, about.tgt_lang)
+            + _examples("A", comparison.a_best, about.tgt_lang),
+        ),
+        style=folder / "page.css",
     )
-    Path(path).write_bytes(page.encode())
 
 
 def _metrics(comparison: Comparison) -> str:
@@ -87,7 +80,7 @@ def _counts(comparison: Comparison) -> str:
 
 
 def _all_buckets(comparison: Comparison, about: About) -> str:
-    train_text = _text(about.train_text or "")
+    train_text = as_html(about.train_text or "")
     return "".join(
         [
             _buckets("BLEU by words of the source", "words", "sentences", comparison.by_length),
@@ -130,9 +123,9 @@ def _examples(better: str, examples: Sequence[Example], lang: str | None) -> str
 
 
 def _example(example: Example, lang: str | None) -> str:
-    rows = [("Reference", _text(example.ref))]
+    rows = [("Reference", as_html(example.ref))]
     if example.src is not None:
-        rows.insert(0, ("Source", _text(example.src)))
+        rows.insert(0, ("Source", as_html(example.src)))
     rows += [
         (f"A <small>{example.a_score:.1f}</small>", _marked(example.a, example.b, example.ref, lang)),
         (f"B <small>{example.b_score:.1f}</small>", _marked(example.b, example.a, example.ref, lang)),
@@ -144,7 +137,7 @@ def _example(example: Example, lang: str | None) -> str:
 
 def _marked(hypothesis: str, other: str, ref: str, lang: str | None) -> str:
     return "".join(
-        f'<mark class="{mark}">{_text(part)}</mark>' if mark in ("right", "wrong") else _text(part)
+        f'<mark class="{mark}">{as_html(part)}</mark>' if mark in ("right", "wrong") else as_html(part)
         for part, mark in mark_words(hypothesis, other, ref, lang)
     )
 
@@ -188,11 +181,3 @@ def _interval(compared: Compared) -> str:
 
 def _signed(number: float) -> str:
     return f"{number:+.2f}".replace("-", "−")
-
-
-def _text(text: str) -> str:
-    return html.escape(shown(text, limit=None))
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"

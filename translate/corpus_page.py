@@ -1,21 +1,14 @@
-"""One HTML file that shows what is wrong with a corpus: no network, no other file, no script.
+"""A page that shows what is wrong with a corpus."""
 
-Texts of a corpus are escaped, and the page's policy lets no script run and no style but its own.
-"""
-
-import base64
-import hashlib
-import html
 from collections.abc import Sequence
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
-from string import Template
 from typing import Any
 
-from translate.alignment.labels import shown
 from translate.corpora.report import REASONS
 from translate.corpora.report.results import RATIO_EDGES, SCORE_EDGES, Example, Lengths, PartReport
+from translate.html_page import as_html, write_report
 
 _WIDTH, _HEIGHT, _FOOT = 400, 120, 16  # of a plot; the foot holds the scale
 _LONGEST = 1000  # characters of an example's text
@@ -29,21 +22,17 @@ def write_page(path: str | Path, about: dict[str, Any], reports: Sequence[PartRe
         about: name, src_lang, tgt_lang (or None), unchecked (what was not looked at), dropping (reasons).
         reports: Of the parts, the first one first.
     """
-    folder = files("translate") / "corpus_page"
-    style = (folder / "page.css").read_text(encoding="utf-8")
-    template = Template((folder / "page.html").read_text(encoding="utf-8"))
     langs = [about["src_lang"] or "source", about["tgt_lang"] or "target"]
-    page = template.substitute(
-        policy=f"default-src 'none'; style-src '{_hash(style)}'; img-src data:; base-uri 'none'; "
-        "form-action 'none'",
-        style=style,
-        name=_text(about["name"]),
-        langs=" to ".join(f'<bdi class="{side}">{_text(langs[at])}</bdi>' for at, side in _SIDES),
-        found=_found(reports, about["dropping"]),
-        legend="<br>".join(f"not looked at: {_text(what)}" for what in about["unchecked"]),
-        parts="".join(_part(report, langs) for report in reports),
+    unchecked = "<br>".join(f"not looked at: {as_html(what)}" for what in about["unchecked"])
+    write_report(
+        path,
+        title=f"Report on {about['name']}",
+        heading=f"<bdi>{as_html(about['name'])}</bdi>",
+        about=" to ".join(f'<bdi class="{side}">{as_html(langs[at])}</bdi>' for at, side in _SIDES),
+        main=f"<section><h2>What was found</h2>{_found(reports, about['dropping'])}</section>\n"
+        f'<p class="legend">{unchecked}</p>\n' + "".join(_part(report, langs) for report in reports),
+        style=files("translate") / "corpus_page" / "page.css",
     )
-    Path(path).write_bytes(page.encode())
 
 
 _SIDES = ((0, "src"), (1, "tgt"))
@@ -59,7 +48,7 @@ def _found(reports: Sequence[PartReport], dropping: Sequence[str]) -> str:
         if any(counts):
             rows.append(_row(reason, counts, known.about, drops=reason in dropping))
     rows.append(_row("dropped when cleaned", [report.flawed for report in reports], drops=True))
-    heads = "".join(f"<th scope=col>{_text(report.name)}</th>" for report in reports)
+    heads = "".join(f"<th scope=col>{as_html(report.name)}</th>" for report in reports)
     head = f"<thead><tr><td></td>{heads}<td></td><td></td></tr></thead>"
     return f'<div class="wide"><table>{head}<tbody>{"".join(rows)}</tbody></table></div>'
 
@@ -67,7 +56,7 @@ def _found(reports: Sequence[PartReport], dropping: Sequence[str]) -> str:
 def _row(name: str, counts: Sequence[int], about: str = "", *, drops: bool = False) -> str:
     cells = "".join(f"<td>{count:,}</td>" for count in counts)
     mark = '<td class="drops">drops</td>' if drops and about else "<td></td>"
-    return f'<tr><th scope=row>{name}</th>{cells}{mark}<td class="about">{html.escape(about)}</td></tr>'
+    return f'<tr><th scope=row>{name}</th>{cells}{mark}<td class="about">{as_html(about)}</td></tr>'
 
 
 def _part(report: PartReport, langs: Sequence[str]) -> str:
@@ -81,10 +70,10 @@ def _part(report: PartReport, langs: Sequence[str]) -> str:
         title = "How well words translate one another (log-probability a word)"
         plots.append(_plot(title, "", report.scores, _SCORE_MARKS))
     why = "".join(
-        f"<p><small>no pairs: {n:,} ({_text(reason)})</small></p>" for reason, n in report.no_pairs.items()
+        f"<p><small>no pairs: {n:,} ({as_html(reason)})</small></p>" for reason, n in report.no_pairs.items()
     )
     return (
-        f'<section class="part"><h2>{_text(report.name)} <small>{report.pairs:,} pairs</small></h2>{why}'
+        f'<section class="part"><h2>{as_html(report.name)} <small>{report.pairs:,} pairs</small></h2>{why}'
         f'<div class="plots">{"".join(plots)}</div>'
         f'<div class="examples">{_examples(report.examples, langs)}</div></section>'
     )
@@ -101,7 +90,7 @@ def _length_plot(title: str, side: str, lengths: Lengths) -> str:
 
 
 _RATIO_MARKS = {at: f"{2 ** RATIO_EDGES[at]:g}×" for at in range(0, len(RATIO_EDGES), 10)}
-_SCORE_MARKS = {at: f"{SCORE_EDGES[at]:g}" for at in range(0, len(SCORE_EDGES), 10)}
+_SCORE_MARKS = {at: f"{SCORE_EDGES[at]:g}".replace("-", "−") for at in range(0, len(SCORE_EDGES), 10)}
 
 
 def _plot(title: str, side: str, counts: Sequence[int], marks: dict[int, str], told: str = "") -> str:
@@ -119,9 +108,9 @@ def _plot(title: str, side: str, counts: Sequence[int], marks: dict[int, str], t
         f'<text x="{at * wide:.1f}" y="{_HEIGHT - 4}" text-anchor="{_anchor(at, len(counts))}">{mark}</text>'
         for at, mark in marks.items()
     )
-    caption = f"<figcaption>{_text(title)}</figcaption>" + (f"<p><small>{told}</small></p>" if told else "")
+    caption = f"<figcaption>{as_html(title)}</figcaption>" + (f"<p><small>{told}</small></p>" if told else "")
     return (
-        f'<figure>{caption}<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"><title>{_text(title)}</title>'
+        f'<figure>{caption}<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"><title>{as_html(title)}</title>'
         f'{bars}<line x1="0" x2="{_WIDTH}" y1="{room}" y2="{room}"/>{texts}</svg></figure>'
     )
 
@@ -134,25 +123,16 @@ def _examples(examples: Sequence[Example], langs: Sequence[str]) -> str:
     parts = []
     for reason, group in groupby(examples, key=lambda example: example.reason):
         items = "".join(_example(example, langs) for example in group)
-        about = html.escape(REASONS[reason].about)
+        about = as_html(REASONS[reason].about)
         parts.append(f"<section><h3>{reason} <small>{about}</small></h3><ol>{items}</ol></section>")
     return "".join(parts)
 
 
 def _example(example: Example, langs: Sequence[str]) -> str:
-    note = f" ({_text(example.note)})" if example.note else ""
-    texts = example.src, example.tgt
+    note = f" ({as_html(example.note)})" if example.note else ""
+    texts = [text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…" for text in (example.src, example.tgt)]
     rows = "".join(
-        f'<dt class="{side}">{_text(langs[at])}</dt><dd dir="auto">{_text(texts[at])}</dd>'
+        f'<dt class="{side}">{as_html(langs[at])}</dt><dd dir="auto">{as_html(texts[at])}</dd>'
         for at, side in _SIDES
     )
-    return f"<li><p>{_text(example.file)}: {_text(example.where)}{note}</p><dl>{rows}</dl></li>"
-
-
-def _text(text: str) -> str:
-    cut = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
-    return html.escape(shown(cut, limit=None))
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
+    return f"<li><p>{as_html(example.file)}: {as_html(example.where)}{note}</p><dl>{rows}</dl></li>"

@@ -26,7 +26,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from translate.alignment.aer import Gold
 from translate.alignment.extract import Alignment, end_mass
-from translate.alignment.labels import columns_of, needs_glyph, shown
+from translate.labels import columns_of, needs_glyph, shown
 
 log = logging.getLogger(__name__)
 

@@ -6,14 +6,11 @@ Weights are kept of pieces, one byte each (a step of 1/255); those of words are 
 """
 
 import base64
-import hashlib
-import html
 import json
 import zlib
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +18,9 @@ from jaxtyping import Float
 
 from translate.alignment.aer import Gold
 from translate.alignment.extract import Maps, Reading
-from translate.alignment.labels import shown
 from translate.alignment.words import Level, find_words
+from translate.html_page import as_html, fill, write_html
+from translate.labels import shown
 
 # Weights of all layers and heads of all pairs up to which every map is kept: at worst, where nothing can be
 # compressed, 1.4 MB. Attention is mostly near zero, and then it is a third of that.
@@ -100,9 +98,16 @@ def write_page(
         "threshold": settings.threshold,
         "sentences": records,
     }
-    page = _page(settings.name, _pack(contents, chosen if every is None else every))
-    Path(path).write_bytes(page)
-    return Written(len(page), len(records), kept, layers * heads)
+    data = _pack(contents, chosen if every is None else every)
+    folder = files("translate.alignment") / "page"
+    size = write_html(
+        path,
+        title=settings.name,
+        body=fill(folder / "page.html", title=as_html(settings.name), data=data),
+        styles=[folder / "page.css"],
+        scripts=[folder / name for name in _SCRIPTS],
+    )
+    return Written(size, len(records), kept, layers * heads)
 
 
 def _map(maps: Maps, reading: Reading) -> Float[np.ndarray, "T S"]:
@@ -155,22 +160,3 @@ def _pack(contents: dict[str, Any], weights: Iterable[bytes]) -> str:
     described = json.dumps(contents, ensure_ascii=False, separators=(",", ":")).encode()
     packed = zlib.compress(b"".join([len(described).to_bytes(4, "big"), described, *weights]), level=9)
     return base64.b64encode(packed).decode("ascii")
-
-
-def _page(name: str, data: str) -> bytes:
-    """Fill in the template. The policy allows the page's own script and style, by their hashes."""
-    folder = files("translate.alignment") / "page"
-    script = "\n".join((folder / part).read_text(encoding="utf-8") for part in _SCRIPTS)
-    style = (folder / "page.css").read_text(encoding="utf-8")
-    policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    template = Template((folder / "page.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        title=html.escape(shown(name, limit=None)), policy=policy, style=style, script=script, data=data
-    ).encode("utf-8")
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"

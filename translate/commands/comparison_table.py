@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from translate.alignment.labels import shown
+from translate.labels import shown
 
 if TYPE_CHECKING:
     from translate.comparison import Bucket, Compared, Comparison, Example

@@ -7,7 +7,7 @@ const MOST_PIXELS = 8000; // of a canvas's side; browsers refuse much larger one
 function palette() {
   const probe = document.body.appendChild(document.createElement("span"));
   const colors = {};
-  for (const name of ["surface", "ink", "quiet", "rule", "accent", "pin", "sure"]) {
+  for (const name of ["surface", "ink", "quiet", "rule", "blue", "amber", "green"]) {
     probe.style.color = `var(--${name})`;
     colors[name] = getComputedStyle(probe).color;
   }
@@ -63,7 +63,7 @@ function drawCells(context, { left, top, cell, rows, columns }, weights) {
   const colors = palette();
   context.fillStyle = colors.surface;
   context.fillRect(left, top, columns * cell, rows * cell);
-  context.fillStyle = colors.accent;
+  context.fillStyle = colors.blue;
   weights.forEach((row, tgt) =>
     row.forEach((weight, src) => {
       if (weight < 0.002) return;
@@ -128,7 +128,7 @@ function lightHeatmap({ left, top, cell, rows, columns, above }, lit) {
   const colors = palette();
   context.lineWidth = 2;
   for (const { side, index, pinned } of lit) {
-    context.strokeStyle = pinned ? colors.pin : colors.ink;
+    context.strokeStyle = pinned ? colors.amber : colors.ink;
     if (side === "src") context.strokeRect(left + index * cell, top, cell + 1, rows * cell + 1);
     else context.strokeRect(left, top + index * cell, columns * cell + 1, cell + 1);
   }
