@@ -17,7 +17,7 @@ from translate.padding import pad
 from translate.parts import cut
 from translate.tokenizer import BACKWARDS_ID, BOS_ID, EOS_ID
 from translate.torch_engine import TorchEngine
-from translate.translator import translate_texts
+from translate.translator import TextOptions, translate_texts
 
 TEXTS = [
     "Ein Hund läuft.",
@@ -44,7 +44,7 @@ def model(tokenizers):
 @pytest.fixture
 def translate(model, tokenizers):
     def translate(texts, search=SEARCH, **settings):
-        return translate_texts(TorchEngine(model), tokenizers, texts, search, **settings)
+        return translate_texts(TorchEngine(model), tokenizers, texts, search, TextOptions(**settings))
 
     return translate
 
@@ -84,7 +84,7 @@ def test_batches_change_neither_texts_nor_scores(encoder, decoder, tokenizers):
     engine, search = TorchEngine(model), replace(BEAM, max_length_ratio=0.3)
     together = translate_texts(engine, tokenizers, TEXTS, search)
     for texts, batch_tokens in ((TEXTS, 1), (TEXTS, 100), (TEXTS[::-1], 100)):
-        others = translate_texts(engine, tokenizers, texts, search, batch_tokens=batch_tokens)
+        others = translate_texts(engine, tokenizers, texts, search, TextOptions(batch_tokens))
         if texts != TEXTS:
             others = others[::-1]
         for one, other in zip(together, others, strict=True):
@@ -130,7 +130,9 @@ def parrot(model, tokenizers):
 
     def translate(text, ratio=1.0, offset=0, **settings):
         search = SearchConfig(beam_size=1, max_length_ratio=ratio, max_length_offset=offset)
-        return translate_texts(TorchEngine(model), tokenizers, [text], search, **settings)[0].text
+        return translate_texts(TorchEngine(model), tokenizers, [text], search, TextOptions(**settings))[
+            0
+        ].text
 
     return translate
 

@@ -48,6 +48,25 @@ class Translation(NamedTuple):
 Found = list[tuple[Part, list[Hypothesis]]]  # of a text: its parts, and of each the hypotheses, best first
 
 
+class TextOptions(NamedTuple):
+    """How texts are translated, besides how is searched."""
+
+    # Slots of a batch: the longest source times sentences times hypotheses of each; None: the engine's own.
+    batch_tokens: int | None = None
+    # What becomes of a text with more than `max_src_length` pieces. split: it is translated in parts, cut
+    # after a sentence, else at white space, else anywhere; the n-th best translation is that of all parts.
+    # truncate: its first pieces are translated. Either is logged as a warning.
+    on_long: OnLong = "split"
+    max_src_length: int = 256  # pieces, end of sentence not counted; fewer where the engine takes no more
+    first_line: int = 1  # number of the first text in messages
+    backwards: bool = False  # mark the texts as such to be translated back; the vocabulary is joint
+    # What translations have to be like beyond what the model holds best. For engine torch.
+    steering: Steering | None = None
+
+
+DEFAULT_OPTIONS = TextOptions()
+
+
 class Translator:
     """A trained model, ready to translate and to align. Several threads may use one at once.
 
@@ -134,12 +153,7 @@ class Translator:
             self.tokenizers,
             texts,
             search or self.config.search,
-            batch_tokens=batch_tokens,
-            on_long=on_long,
-            max_src_length=self.max_src_length,
-            first_line=first_line,
-            backwards=self.backwards,
-            steering=steering,
+            TextOptions(batch_tokens, on_long, self.max_src_length, first_line, self.backwards, steering),
         )
 
     def align(self, src: str, tgt: str | None = None, level: "Level" = "word") -> "Linked":
@@ -184,8 +198,7 @@ class Translator:
             self.tokenizers,
             texts,
             search,
-            max_src_length=self.max_src_length,
-            backwards=self.backwards,
+            TextOptions(max_src_length=self.max_src_length, backwards=self.backwards),
         )
 
     def _check_fits(self, member: RunDirectory) -> None:
@@ -254,45 +267,18 @@ def translate_texts(
     tokenizers: Tokenizers,
     texts: Sequence[str],
     search: SearchConfig,
-    *,
-    batch_tokens: int | None = None,
-    on_long: OnLong = "split",
-    max_src_length: int = 256,
-    first_line: int = 1,
-    backwards: bool = False,
-    steering: Steering | None = None,
+    options: TextOptions = DEFAULT_OPTIONS,
 ) -> list[Translation]:
     """Translate texts: as many come out as go in, in their order. A blank one becomes the empty text.
 
     Which texts are translated together changes nothing but rounding.
 
-    Args:
-        batch_tokens: slots of a batch: the longest source times sentences times hypotheses of each; the
-            engine's own unless given.
-        on_long: what becomes of a text with more than `max_src_length` pieces. split: it is translated in
-            parts, cut after a sentence, else at white space, else anywhere; the n-th best translation is that
-            of all parts. truncate: its first pieces are translated. Either is logged as a warning.
-        max_src_length: pieces, end of sentence not counted; fewer where the engine takes no more.
-        first_line: number of the first text in messages.
-        backwards: mark the texts as such to be translated back; the vocabulary is joint.
-        steering: what translations have to be like beyond what the model holds best. For engine torch.
-
     Raises:
         InputError: a text is too long, with on_long error.
         UsageError: the search may ask for longer translations than the engine can give.
     """
-    found = search_texts(
-        engine,
-        tokenizers,
-        texts,
-        replace(search, n_best=search.mbr, mbr=0) if search.mbr else search,
-        batch_tokens=batch_tokens,
-        on_long=on_long,
-        max_src_length=max_src_length,
-        first_line=first_line,
-        backwards=backwards,
-        steering=steering,
-    )
+    several = replace(search, n_best=search.mbr, mbr=0) if search.mbr else search
+    found = search_texts(engine, tokenizers, texts, several, options)
     return [join(text, those, tokenizers.tgt, search) for text, those in zip(texts, found, strict=True)]
 
 
@@ -301,19 +287,14 @@ def search_texts(
     tokenizers: Tokenizers,
     texts: Sequence[str],
     search: SearchConfig,
-    *,
-    batch_tokens: int | None = None,
-    on_long: OnLong = "split",
-    max_src_length: int = 256,
-    first_line: int = 1,
-    backwards: bool = False,
-    steering: Steering | None = None,
+    options: TextOptions = DEFAULT_OPTIONS,
 ) -> list[Found]:
     """As `translate_texts`, but what is found is not yet put together; a blank text has no parts."""
     if isinstance(texts, str):
         raise TypeError("texts is one str: give a sequence of them, such as [text]")
+    max_src_length, first_line = options.max_src_length, options.first_line
     if engine.positions is not None:
-        max_src_length = min(max_src_length, engine.positions - 1 - backwards)
+        max_src_length = min(max_src_length, engine.positions - 1 - options.backwards)
         longest = max_length(max_src_length, search)
         if longest >= engine.positions:
             raise UsageError(
@@ -321,14 +302,16 @@ def search_texts(
                 f"{engine.name} only has positions for {engine.positions - 1}: allow fewer, or choose engine "
                 "torch"
             )
-    parts = split_texts(tokenizers.src, texts, max_src_length, on_long, first_line)
-    tag = [BACKWARDS_ID] * backwards
+    parts = split_texts(tokenizers.src, texts, max_src_length, options.on_long, first_line)
+    tag = [BACKWARDS_ID] * options.backwards
     rows = [[*tag, *part.ids] for part in parts]
     limits = [max_length(len(part.ids), search) for part in parts]
-    demands = demands_of(steering, tokenizers, parts, first_line, search) if steering else None
+    demands = None
+    if options.steering is not None:
+        demands = demands_of(options.steering, tokenizers, parts, first_line, search)
     if demands is not None:
         limits = [limit + demand.length for limit, demand in zip(limits, demands, strict=True)]
-    found = _search(engine, rows, limits, search, batch_tokens or engine.batch_tokens, demands)
+    found = _search(engine, rows, limits, search, options.batch_tokens or engine.batch_tokens, demands)
     of_text: list[Found] = [[] for _ in texts]
     for part, hypotheses in zip(parts, found, strict=True):
         of_text[part.number].append((part, hypotheses))

@@ -12,6 +12,7 @@ from translate.commands.evaluate import (
     SEARCH_OPTIONS,
     TestSet,
     add_search_arguments,
+    add_test_set,
     check_test_set,
     check_writable,
     lang_of,
@@ -19,7 +20,7 @@ from translate.commands.evaluate import (
     read_test_set,
     translate,
 )
-from translate.commands.pairs_input import PAIRS_HELP, add_pairs_options
+from translate.commands.json_output import as_json
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 from translate.text_files import stream_lines
@@ -47,22 +48,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--hyp_b", type=str, help="Translations of a system B.")
     parser.add_argument("--src", type=str, help="Text to translate, one sentence a line (.gz is read as is).")
     parser.add_argument("--ref", "--tgt", type=str, help="Its translations by people, line by line.")
-    parser.add_argument(
-        "--corpus",
-        type=str,
-        help="Instead of --src and --ref: a folder made by `seq2see corpus`. Default: the validation text of "
-        "the runs.",
-    )
-    parser.add_argument(
-        "--pairs", type=str, nargs="+", metavar="FILE", help=f"Instead of --src and --ref: {PAIRS_HELP}"
-    )
-    add_pairs_options(parser, skip=("tgt_lang",))
-    parser.add_argument("--split", type=str, help="Which part of the corpus. Default: test.")
-    parser.add_argument(
-        "--tgt_lang",
-        type=str,
-        help="Language of the translations. Default: the corpus', or as in the name text.de or text.de.gz.",
-    )
+    add_test_set(parser, own="the validation text of the runs")
     parser.add_argument(
         "--backwards",
         action="store_true",
@@ -130,7 +116,7 @@ def _write(options: Namespace, about: dict[str, Any], comparison: "Comparison") 
         write_page(options.html, comparison, described)
         log.info("wrote %s", options.html)
     if options.json:
-        print(json.dumps(about | _as_json(comparison), ensure_ascii=False))
+        print(json.dumps(about | as_json(comparison), ensure_ascii=False))
     else:
         print(show_comparison(comparison, about))
 
@@ -256,12 +242,3 @@ def _count(path: str, texts: "Texts") -> Any:
     from translate.comparison import count_words, vocabulary
 
     return count_words(stream_lines(path), vocabulary(texts), texts.tgt_lang)
-
-
-def _as_json(value: Any) -> Any:
-    """Return records as dictionaries, which JSON would write as lists."""
-    if hasattr(value, "_asdict"):
-        return {name: _as_json(part) for name, part in value._asdict().items()}
-    if isinstance(value, list | tuple):
-        return [_as_json(part) for part in value]
-    return value

@@ -12,6 +12,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from translate.commands.corpus_table import show_report
 from translate.commands.evaluate import check_writable, lang_of
+from translate.commands.json_output import as_json
 from translate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -328,7 +329,7 @@ def _show(
         write_page(options.html, about, reports)
         log.info("wrote %s", options.html)
     if options.json:
-        print(json.dumps(about | {"parts": [_as_json(report) for report in reports]}, ensure_ascii=False))
+        print(json.dumps(about | {"parts": [as_json(report) for report in reports]}, ensure_ascii=False))
     else:
         print(show_report(about, reports))
 
@@ -355,12 +356,3 @@ def _write_clean(
     for name, kept in write_clean(cleanings, given.about, options.out).items():
         log.info("%s: %d records = %d kept + %d dropped", name, *kept)
     log.info("made %s; what was dropped, and why, is in %s", options.out, Path(options.out, LOG))
-
-
-def _as_json(value: Any) -> Any:
-    """Return records as dictionaries, which JSON would write as lists."""
-    if hasattr(value, "_asdict"):
-        return {name: _as_json(part) for name, part in value._asdict().items()}
-    if isinstance(value, list | tuple):
-        return [_as_json(part) for part in value]
-    return value

@@ -57,25 +57,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--src", type=str, help="Text to translate, one sentence a line.")
     parser.add_argument("--ref", type=str, help="Its translations, line by line.")
-    parser.add_argument(
-        "--corpus",
-        type=str,
-        help="Instead of --src and --ref: a folder made by `seq2see corpus`. Default: the run's own.",
-    )
-    parser.add_argument(
-        "--pairs", type=str, nargs="+", metavar="FILE", help=f"Instead of --src and --ref: {PAIRS_HELP}"
-    )
-    add_pairs_options(parser, skip=("tgt_lang",))
-    parser.add_argument("--split", type=str, help="Which part of the corpus. Default: test.")
+    add_test_set(parser, own="the run's own")
     parser.add_argument(
         "--hypotheses",
         type=str,
         help="Score this file, made elsewhere, and translate nothing; needs no run directory.",
-    )
-    parser.add_argument(
-        "--tgt_lang",
-        type=str,
-        help="Language of the translations. Default: the corpus', or as in the name text.de or text.de.gz.",
     )
     parser.add_argument(
         "--backwards",
@@ -92,6 +78,25 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_search_arguments(parser)
     parser.add_argument("--out", type=str, help="Write the translations to this file, line by line.")
     parser.add_argument("--json", action="store_true", help="Print one JSON object instead of a table.")
+
+
+def add_test_set(parser: ArgumentParser, own: str) -> None:
+    """Declare where a test set comes from instead of --src and --ref; `own` is what is taken by default."""
+    parser.add_argument(
+        "--corpus",
+        type=str,
+        help=f"Instead of --src and --ref: a folder made by `seq2see corpus`. Default: {own}.",
+    )
+    parser.add_argument(
+        "--pairs", type=str, nargs="+", metavar="FILE", help=f"Instead of --src and --ref: {PAIRS_HELP}"
+    )
+    add_pairs_options(parser, skip=("tgt_lang",))
+    parser.add_argument("--split", type=str, help="Which part of the corpus. Default: test.")
+    parser.add_argument(
+        "--tgt_lang",
+        type=str,
+        help="Language of the translations. Default: the corpus', or as in the name text.de or text.de.gz.",
+    )
 
 
 def add_search_arguments(parser: ArgumentParser) -> None:

@@ -9,10 +9,10 @@ texts. Needs the extra [serve].
 
 import os
 from pathlib import Path
-from typing import Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
+from translate.commands.engine_options import add_engine
 from translate.errors import UsageError
 from translate.serve import need_serve
 
@@ -59,16 +59,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=5.0,
         help="How often to look whether a run has changed; 0: never.",
     )
-    parser.add_argument(
-        "--engine",
-        type=Literal["auto", "torch", "ctranslate2"],
-        default="auto",
-        help="What translates. auto: ctranslate2 if `seq2see export` was run with exactly these weights, "
-        "else torch.",
-    )
-    parser.add_argument(
-        "--device", type=Literal["auto", "cpu", "cuda", "mps"], default="auto", help="Where to translate."
-    )
+    add_engine(parser)
     parser.add_argument("--threads", type=int, default=0, help="Processor threads; 0: one per core.")
 
 

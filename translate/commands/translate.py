@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 from jsonargparse import ArgumentParser, Namespace
 
 from translate.commands.document_options import add_document, check_document, read_given_document
+from translate.commands.engine_options import add_engine
 from translate.commands.evaluate import SEARCH_OPTIONS, add_ensemble
 from translate.commands.steering_options import (
     Kept,
@@ -103,16 +104,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="Slots of a batch: its sentences times the longest times --beam-size. Default: what suits the "
         "engine.",
     )
-    parser.add_argument(
-        "--engine",
-        type=Literal["auto", "torch", "ctranslate2"],
-        default="auto",
-        help="What translates. auto: ctranslate2 if `seq2see export` was run with exactly these weights, "
-        "else torch.",
-    )
-    parser.add_argument(
-        "--device", type=Literal["auto", "cpu", "cuda", "mps"], default="auto", help="Where to translate."
-    )
+    add_engine(parser)
     parser.add_argument(
         "--threads", type=int, default=0, help="Processor threads of all processes together; 0: one per core."
     )

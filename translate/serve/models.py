@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 from translate.serve.batching import Batcher
-from translate.translator import EngineChoice, Translator, translate_texts
+from translate.translator import EngineChoice, TextOptions, Translator, translate_texts
 
 if TYPE_CHECKING:
     from translate.alignment.extract import Reading
@@ -135,8 +135,7 @@ class Model:
             translator.tokenizers,
             items,
             search,
-            max_src_length=config.data.max_length,
-            backwards=kind.backwards,
+            TextOptions(max_src_length=config.data.max_length, backwards=kind.backwards),
         )
         return [[text for text, _ in each.alternatives] for each in found]
 

@@ -18,7 +18,7 @@ from translate.tokenizer import Tokenizers
 from translate.torch_engine import TorchEngine
 from translate.training.clock import Clock
 from translate.training.module import TrainingModule
-from translate.translator import translate_texts
+from translate.translator import TextOptions, translate_texts
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +100,7 @@ class Validation(Callback):
             self.tokenizers,
             src[mine],
             self.search,
-            max_src_length=self.config.data.max_length,
-            on_long="truncate",
+            TextOptions(max_src_length=self.config.data.max_length, on_long="truncate"),
         )
         texts = [""] * len(src)
         # Everybody's, so that all come to the same score, and decide alike.
