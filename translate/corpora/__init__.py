@@ -13,7 +13,8 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeGuard
@@ -68,6 +69,19 @@ def write_corpus(corpus: Corpus, folder: str | Path, settings: Settings | None =
 
     Raises InputError when there is something in the folder.
     """
+    with new_corpus(folder) as made:
+        for name, lines in _texts(corpus).items():
+            made.joinpath(name).write_bytes(_join(lines))
+        lengths = {name: len(split) for name, split in corpus.splits.items()}
+        describe(made, corpus, lengths, links=corpus.links, settings=settings or {})
+
+
+@contextmanager
+def new_corpus(folder: str | Path) -> Iterator[Path]:
+    """Yield a folder to fill, which stands at its place when it is complete.
+
+    Raises InputError when there is something in the folder.
+    """
     folder = Path(folder)
     check_unused(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -75,22 +89,37 @@ def write_corpus(corpus: Corpus, folder: str | Path, settings: Settings | None =
     with tempfile.TemporaryDirectory(prefix=".corpus-", dir=folder.parent) as aside:
         made = Path(aside, folder.name)
         made.mkdir()
-        texts = _texts(corpus)
-        for name, lines in texts.items():
-            made.joinpath(name).write_bytes(_join(lines))
-        about = corpus._asdict() | {
-            "splits": {name: len(split) for name, split in corpus.splits.items()},
-            "links": sorted(corpus.links),
-            "dropped": dict(corpus.dropped),
-            "sha256": {name: hashlib.sha256(_join(lines)).hexdigest() for name, lines in texts.items()},
-            "settings": dict(settings or {}),
-        }
-        made.joinpath(CORPUS_JSON).write_text(
-            json.dumps(about, ensure_ascii=False, indent=2) + "\n", encoding="utf-8", newline="\n"
-        )
+        yield made
         if folder.exists():
             folder.rmdir()
         made.rename(folder)
+
+
+def describe(
+    folder: Path, corpus: Corpus, lengths: Mapping[str, int], links: Iterable[str], settings: Settings
+) -> None:
+    """Write corpus.json beside the texts of a corpus.
+
+    Args:
+        folder: Of the texts.
+        corpus: What else is said of it; its splits and links are not looked at.
+        lengths: Pairs of each split.
+        links: The splits that have gold word alignments.
+        settings: What the corpus was made from.
+    """
+    endings = (f".{corpus.src_lang}", f".{corpus.tgt_lang}", ".links")
+    about = corpus._asdict() | {
+        "splits": dict(lengths),
+        "links": sorted(links),
+        "dropped": dict(corpus.dropped),
+        "sha256": {
+            path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.name.endswith(endings)
+        },
+        "settings": dict(settings),
+    }
+    folder.joinpath(CORPUS_JSON).write_text(
+        json.dumps(about, ensure_ascii=False, indent=2) + "\n", encoding="utf-8", newline="\n"
+    )
 
 
 class Files(NamedTuple):
@@ -111,9 +140,7 @@ def find_files(folder: str | Path) -> Files:
     for name, checksum in about["sha256"].items():
         if not folder.joinpath(name).is_file():
             raise InputError(f"{folder / name} is missing: make the corpus again with `seq2see corpus`")
-        with folder.joinpath(name).open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != checksum:
+        if _sha256(folder / name) != checksum:
             raise InputError(
                 f"{folder / name} is not the file that corpus.json lists (its checksum differs): make the "
                 "corpus again, or make a new one from the changed files with `seq2see corpus files`"
@@ -166,6 +193,11 @@ def _texts(corpus: Corpus) -> dict[str, list[str]]:
     for name, lines in corpus.links.items():
         texts[f"{name}.links"] = lines
     return texts
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _join(lines: list[str]) -> bytes:

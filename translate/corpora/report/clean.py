@@ -1,8 +1,6 @@
 """A corpus without its bad pairs, and a log that has a line for each record that is not in it."""
 
-import hashlib
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -11,7 +9,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from translate.corpora import CORPUS_JSON, Corpus, check_unused
+from translate.corpora import Corpus, describe, new_corpus
 from translate.corpora.formats import Record
 from translate.corpora.report import BITS, reasons_in
 from translate.corpora.report.survey import Spool, is_pair
@@ -47,21 +45,19 @@ def write_clean(parts: Mapping[str, Cleaning], about: Corpus, folder: str | Path
 
     Raises InputError when there is something in the folder.
     """
-    folder = Path(folder)
-    check_unused(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".corpus-", dir=folder.parent) as aside:
-        made = Path(aside, folder.name)
-        made.mkdir()
+    with new_corpus(folder) as made:
         counts: dict[str, Kept] = {}
         why: Counter[str] = Counter(about.dropped)
         with (made / LOG).open("w", encoding="utf-8", newline="\n") as log:
             for name, part in parts.items():
                 counts[name] = _write_part(made, name, part, (about.src_lang, about.tgt_lang), log, why)
-        _describe(made, parts, about, counts, why)
-        if folder.exists():
-            folder.rmdir()
-        made.rename(folder)
+        describe(
+            made,
+            about._replace(dropped=why),
+            {name: count.kept for name, count in counts.items()},
+            links=[name for name, part in parts.items() if part.links is not None],
+            settings={"source": "report", "cleaned": about.name},
+        )
     return counts
 
 
@@ -108,24 +104,3 @@ def _write_part(
 def _entry(part: str, file: str, record: Record, reasons: list[str]) -> str:
     entry = {"part": part, "file": file, "where": record.where, "reasons": reasons}
     return json.dumps(entry | {"src": record.src, "tgt": record.tgt}, ensure_ascii=False) + "\n"
-
-
-def _describe(
-    folder: Path, parts: Mapping[str, Cleaning], about: Corpus, counts: Mapping[str, Kept], why: Counter[str]
-) -> None:
-    """Write corpus.json, as `write_corpus` does."""
-    sha256 = {}
-    for file in sorted(folder.iterdir()):
-        if file.name != LOG:
-            with file.open("rb") as text:
-                sha256[file.name] = hashlib.file_digest(text, "sha256").hexdigest()
-    described = about._asdict() | {
-        "splits": {name: count.kept for name, count in counts.items()},
-        "links": sorted(name for name, part in parts.items() if part.links is not None),
-        "dropped": dict(why),
-        "sha256": sha256,
-        "settings": {"source": "report", "cleaned": about.name},
-    }
-    (folder / CORPUS_JSON).write_text(
-        json.dumps(described, ensure_ascii=False, indent=2) + "\n", encoding="utf-8", newline="\n"
-    )
