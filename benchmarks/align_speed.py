@@ -21,7 +21,7 @@ from speed_tables import ALIGNING
 
 from translate.alignment.extract import Reading, align_pairs, choose_attention
 from translate.alignment.words import at_level, links
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.run_directory import RunDirectory
 from translate.text_files import read_lines
 from translate.translator import Translator

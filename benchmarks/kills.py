@@ -28,17 +28,12 @@ from measuring import machine, save
 from quality_table import ROOT
 from safetensors.torch import load_file
 
-from translate.config import (
-    AttentionConfig,
-    Config,
-    DataConfig,
-    DecoderConfig,
-    EncoderConfig,
-    ModelConfig,
-    SearchConfig,
-    TokenizerConfig,
-    TrainingConfig,
-)
+from translate.config import Config
+from translate.config.data import DataConfig
+from translate.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
+from translate.config.search import SearchConfig
+from translate.config.tokenizer import TokenizerConfig
+from translate.config.training import TrainingConfig
 from translate.run_directory import RunDirectory
 from translate.training.prepare import prepare_run
 from translate.training.trainer import resume

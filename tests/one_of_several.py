@@ -19,7 +19,8 @@ from tiny_training import numbers, tiny_config
 
 from translate import cli
 from translate.commands import translate_parts
-from translate.config import Config, TokenizerConfig
+from translate.config import Config
+from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError
 from translate.output_parts import Parts
 from translate.training import trainer as training

@@ -5,7 +5,7 @@ from typing import get_args
 
 import torch
 
-from translate.config import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig, Score
+from translate.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig, Score
 from translate.model import Seq2Seq, build_model
 
 SIZE = 8  # of everything, so that every score fits every pair of encoder and decoder

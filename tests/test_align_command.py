@@ -12,16 +12,11 @@ import torch
 
 from translate.alignment.extract import END
 from translate.cli import main
-from translate.config import (
-    AttentionConfig,
-    Config,
-    DataConfig,
-    DecoderConfig,
-    EncoderConfig,
-    ModelConfig,
-    SearchConfig,
-    TokenizerConfig,
-)
+from translate.config import Config
+from translate.config.data import DataConfig
+from translate.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
+from translate.config.search import SearchConfig
+from translate.config.tokenizer import TokenizerConfig
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizer, Tokenizers
 

@@ -7,7 +7,8 @@ import torch
 
 from translate.alignment import extract
 from translate.alignment.extract import END, align_pairs, choose_attention, end_mass, read, read_maps, shifts
-from translate.config import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig, TokenizerConfig
+from translate.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
+from translate.config.tokenizer import TokenizerConfig
 from translate.errors import UsageError
 from translate.model import build_model
 from translate.tokenizer import BOS_ID, EOS_ID, Tokenizer, Tokenizers

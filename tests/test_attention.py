@@ -21,7 +21,7 @@ from translate.attention import (
     normalize,
     split_heads,
 )
-from translate.config import Normalizer, Score
+from translate.config.model import Normalizer, Score
 
 SCORES = get_args(Score)
 NORMALIZERS = get_args(Normalizer)

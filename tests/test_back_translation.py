@@ -9,7 +9,7 @@ from test_train_command import seq2see
 from tiny_training import assert_same_run, copy_run, numbers, tiny_config, weights, with_data, write_pairs
 
 from translate.batches import IdPairs
-from translate.config import DataConfig, InitialConfig
+from translate.config.data import DataConfig, InitialConfig
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 from translate.tokenizer import EOS_ID

@@ -7,19 +7,12 @@ import typing
 import pytest
 import torch
 
-from translate.config import (
-    ALIASES,
-    AttentionConfig,
-    Config,
-    DataConfig,
-    DecoderConfig,
-    EncoderConfig,
-    ModelConfig,
-    SearchConfig,
-    TokenizerConfig,
-    TrainingConfig,
-    guided_head,
-)
+from translate.config import ALIASES, Config, guided_head
+from translate.config.data import DataConfig
+from translate.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
+from translate.config.search import SearchConfig
+from translate.config.tokenizer import TokenizerConfig
+from translate.config.training import TrainingConfig
 from translate.errors import UsageError
 from translate.model import build_model
 

@@ -2,7 +2,10 @@ import dataclasses
 
 import pytest
 
-from translate.config import AttentionConfig, Config, ModelConfig, TokenizerConfig, TrainingConfig
+from translate.config import Config
+from translate.config.model import AttentionConfig, ModelConfig
+from translate.config.tokenizer import TokenizerConfig
+from translate.config.training import TrainingConfig
 from translate.config_files import (
     did_you_mean,
     dump_config,

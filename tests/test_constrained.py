@@ -4,7 +4,7 @@ import pytest
 import torch
 from test_search import BOS, EOS, SPACE, bigram_table, exhaustive, probability, random_table
 
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.constrained import Progress, constrained_search
 from translate.search import beam_search
 

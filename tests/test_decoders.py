@@ -19,7 +19,7 @@ from small_models import (
 from torch import nn
 
 from translate.attention import build_attention
-from translate.config import Normalizer
+from translate.config.model import Normalizer
 from translate.decoders.recurrent import (
     ConditionalDecoder,
     Gates,

@@ -7,7 +7,7 @@ from small_models import small_batch, small_config, small_model
 from tiny import MODEL, TRANSFORMER, separate_tokenizers, tiny_export, tiny_run, tiny_tokenizers
 
 from translate import Translator
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.ensemble import Ensemble
 from translate.errors import InputError, UsageError
 from translate.model import build_model

@@ -9,15 +9,11 @@ import pytest
 
 from translate.arguments import Parser
 from translate.commands import evaluate
-from translate.config import (
-    Config,
-    DataConfig,
-    DecoderConfig,
-    EncoderConfig,
-    ModelConfig,
-    SearchConfig,
-    TokenizerConfig,
-)
+from translate.config import Config
+from translate.config.data import DataConfig
+from translate.config.model import DecoderConfig, EncoderConfig, ModelConfig
+from translate.config.search import SearchConfig
+from translate.config.tokenizer import TokenizerConfig
 from translate.corpora import Corpus, to_dataset, write_corpus
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory

@@ -11,7 +11,8 @@ from tiny import MODEL, TRANSFORMER, decided, separate_tokenizers, tiny_export, 
 
 from translate import Translator
 from translate.cli import main
-from translate.config import AttentionConfig, DecoderConfig, EncoderConfig, SearchConfig
+from translate.config.model import AttentionConfig, DecoderConfig, EncoderConfig
+from translate.config.search import SearchConfig
 from translate.engine import Demand
 from translate.errors import InputError, UsageError
 from translate.export import CTRANSLATE2, ctranslate2_model

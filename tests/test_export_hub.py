@@ -13,7 +13,7 @@ from tiny import TRANSFORMER, separate_tokenizers, tiny_run
 
 from translate import Translator
 from translate.cli import main
-from translate.config import DataConfig
+from translate.config.data import DataConfig
 from translate.config_files import load_config
 from translate.errors import InputError
 from translate.export.hub import find_run

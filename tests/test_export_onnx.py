@@ -15,7 +15,7 @@ from tiny import MODEL, TRANSFORMER, decided, separate_tokenizers, tiny_run, tin
 
 from translate import Translator
 from translate.cli import main
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.export import ONNX
 from translate.export.onnx_model import dims, export_onnx, put_together, take_apart
 from translate.padding import pad

@@ -4,7 +4,7 @@ import pytest
 import torch
 from test_search import BOS, EOS, SPACE, exhaustive, probability, random_table
 
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.forcing import force_prefixes
 from translate.search import beam_search
 

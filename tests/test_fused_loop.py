@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from translate.config import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
+from translate.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
 from translate.decoders.fused_loop import Weights, fused_loop
 from translate.model import build_model
 

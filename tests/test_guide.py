@@ -22,7 +22,8 @@ from tiny_training import (
 from translate.alignment.extract import choose_attention
 from translate.alignment.statistical import align_statistically
 from translate.batches import IdPairs, write_links
-from translate.config import GuidedHead, TokenizerConfig
+from translate.config import GuidedHead
+from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError
 from translate.model import build_model
 from translate.run_directory import RunDirectory

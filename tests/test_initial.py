@@ -24,7 +24,7 @@ from tiny_training import (
 )
 
 from translate.batches import BatchLoader, IdPairs
-from translate.config import InitialConfig
+from translate.config.data import InitialConfig
 from translate.config_files import dump_config
 from translate.errors import InputError, UsageError
 from translate.evaluation import bleu

@@ -7,7 +7,7 @@ import pytest
 from tiny import TRANSFORMER, tiny_run
 
 from translate import Translator
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.engine import Sampling
 from translate.keeping import _choose, copy_missing, translate_keeping
 from translate.placeholders import MARKUP, count

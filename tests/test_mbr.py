@@ -8,7 +8,7 @@ from sacrebleu.metrics.chrf import CHRF
 from tiny import SENTENCES, tiny_run
 
 from translate import Translator
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.errors import UsageError
 from translate.mbr import choose, pairwise_chrf
 

@@ -6,7 +6,7 @@ import pytest
 from tiny import SENTENCES, tiny_run
 
 from translate.cli import main
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 
 NASTY = [
     b"",

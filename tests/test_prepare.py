@@ -8,7 +8,7 @@ import pytest
 from tiny_training import corpus_folder, numbers, tiny_config, with_data, write_pairs
 
 from translate.batches import IdPairs
-from translate.config import TokenizerConfig
+from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizer, Tokenizers, train_tokenizers

@@ -8,7 +8,7 @@ from tiny_training import corpus_folder, numbers, write_pairs
 from translate.arguments import Parser
 from translate.cli import main
 from translate.commands import train
-from translate.config import DataConfig
+from translate.config.data import DataConfig
 from translate.config_files import load_config, read_config
 from translate.training import recipe
 from translate.training.recipe import SIZES, recipe_settings, size_of

@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny import tiny_run, tiny_tokenizers
 
-from translate.config import Config, TokenizerConfig
+from translate.config import Config
+from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizer, Tokenizers

@@ -19,7 +19,7 @@ from tiny_training import (
 
 from translate.alignment.words import word_numbers
 from translate.batches import IdPairs, write_links, write_text
-from translate.config import TokenizerConfig
+from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError
 from translate.platforms import Facts
 from translate.ranks import Place

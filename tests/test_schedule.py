@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from translate.config import TrainingConfig
+from translate.config.training import TrainingConfig
 from translate.training.schedule import learning_rate_factor
 
 SCHEDULES = st.sampled_from(["cosine", "inverse_sqrt"])

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.engine import Hypothesis
 from translate.search import beam_search, top
 

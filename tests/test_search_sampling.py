@@ -6,7 +6,7 @@ import pytest
 import torch
 from test_search import BOS, EOS, bigram_table, probability, random_table
 
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.engine import Sampling
 from translate.sampling import draw, sample
 from translate.search import beam_search

@@ -12,7 +12,7 @@ from serving import DE_EN, TEXT, client_of, error_of, make_app, post
 from starlette.testclient import TestClient
 from tiny import tiny_run
 
-from translate.config import DataConfig
+from translate.config.data import DataConfig
 from translate.run_directory import RunDirectory
 from translate.serve.limits import Limits
 from translate.serve.models import Settings

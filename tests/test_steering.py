@@ -4,7 +4,7 @@ import pytest
 from tiny import tiny_run, tiny_tokenizers
 
 from translate import Translator
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.engine import Demand, Sampling
 from translate.errors import UsageError
 from translate.glossary import Glossary, Term

@@ -20,7 +20,7 @@ from small_tokenizers import (
     train_elsewhere,
 )
 
-from translate.config import TokenizerConfig
+from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, _sample, train_tokenizers
 
@@ -275,7 +275,7 @@ def test_the_same_text_gives_the_same_model(algorithm):
 
 def test_training_and_failing_print_nothing():
     code = """if True:
-        from translate.config import TokenizerConfig
+        from translate.config.tokenizer import (TokenizerConfig)
         from translate.errors import InputError
         from translate.tokenizer import Tokenizer
         for texts in (["der Hund", "die Katze \\0 \\u2585"], ["\\0 x"]):

@@ -5,7 +5,7 @@ import pytest
 from datasets import Dataset
 
 from translate.commands import tokenizer as command
-from translate.config import TokenizerConfig
+from translate.config.tokenizer import TokenizerConfig
 from translate.corpora import Corpus, write_corpus
 from translate.errors import InputError, UsageError
 from translate.tokenizer import Tokenizer

@@ -13,7 +13,7 @@ from tiny import tiny_run
 from translate import Translator
 from translate.cli import main
 from translate.commands.translate import text_is_waiting
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 
 ROOT = Path(__file__).parents[1]
 ENGINE = "translating with torch in float32 on cpu\n"  # on stderr, always

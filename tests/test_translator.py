@@ -9,7 +9,7 @@ from small_models import PAIRS, small_config
 from tiny import MODEL, SEARCH, tiny_run, tiny_tokenizers
 
 from translate import Translator
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.engine import max_length
 from translate.errors import InputError, UsageError
 from translate.model import build_model

@@ -5,7 +5,7 @@ import torch
 from tiny import MODEL, TRANSFORMER, decided, tiny_run
 
 from translate import Translator
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.errors import InputError, UsageError
 from translate.evaluation import Score, bleu_score
 from translate.run_directory import RunDirectory

@@ -6,16 +6,11 @@ from typing import Literal
 
 import torch
 
-from translate.config import (
-    AttentionConfig,
-    Config,
-    DataConfig,
-    DecoderConfig,
-    EncoderConfig,
-    ModelConfig,
-    SearchConfig,
-    TokenizerConfig,
-)
+from translate.config import Config
+from translate.config.data import DataConfig
+from translate.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
+from translate.config.search import SearchConfig
+from translate.config.tokenizer import TokenizerConfig
 from translate.export import Quantization
 from translate.export.ctranslate2_model import export_ctranslate2
 from translate.model import Seq2Seq

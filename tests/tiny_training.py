@@ -11,17 +11,12 @@ import lightning.pytorch as pl
 import torch
 from safetensors.torch import load_file
 
-from translate.config import (
-    AttentionConfig,
-    Config,
-    DataConfig,
-    DecoderConfig,
-    EncoderConfig,
-    ModelConfig,
-    SearchConfig,
-    TokenizerConfig,
-    TrainingConfig,
-)
+from translate.config import Config
+from translate.config.data import DataConfig
+from translate.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
+from translate.config.search import SearchConfig
+from translate.config.tokenizer import TokenizerConfig
+from translate.config.training import TrainingConfig
 from translate.corpora import Corpus, to_dataset, write_corpus
 from translate.run_directory import RunDirectory
 from translate.training import trainer as training

@@ -28,7 +28,7 @@ from entmax import entmax15, sparsemax
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from translate.config import Normalizer, Score
+from translate.config.model import Normalizer, Score
 
 
 def attention(

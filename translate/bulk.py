@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.engine import EngineName
 from translate.errors import InputError
 from translate.parts import OnLong

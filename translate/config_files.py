@@ -66,17 +66,22 @@ def setting_helps() -> dict[str, str]:
     jsonargparse would find them too, but parses the file anew for each class, which is a third of the time
     that `seq2see train --help` takes.
     """
-    tree = ast.parse(Path(inspect.getfile(Config)).read_text(encoding="utf-8"))
+    settings = list(_settings(Config))
     docstrings: dict[str, dict[str, str]] = {}  # of the fields of each class
-    for group in tree.body:
-        if isinstance(group, ast.ClassDef):
-            docstrings[group.name] = {
-                field.target.id: inspect.cleandoc(str(below.value.value))
-                for field, below in itertools.pairwise(group.body)
-                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-                if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
-            }
-    return {name: docstrings[group.__name__][key] for name, group, key in _settings(Config)}
+    for module in {inspect.getfile(group) for _, group, _ in settings}:
+        for group in ast.parse(Path(module).read_text(encoding="utf-8")).body:
+            if isinstance(group, ast.ClassDef):
+                docstrings[group.name] = _field_docstrings(group)
+    return {name: docstrings[group.__name__][key] for name, group, key in settings}
+
+
+def _field_docstrings(group: ast.ClassDef) -> dict[str, str]:
+    return {
+        field.target.id: inspect.cleandoc(str(below.value.value))
+        for field, below in itertools.pairwise(group.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+    }
 
 
 def read_config(namespace: jsonargparse.Namespace) -> Config:

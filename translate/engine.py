@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 
 EngineName = Literal["torch", "ctranslate2"]
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from translate.alignment.choose import load_choice
 from translate.alignment.extract import Alignment, Reading, align_pairs, choose_attention
-from translate.config import SearchConfig, guided_head
+from translate.config import guided_head
+from translate.config.search import SearchConfig
 from translate.parts import OnLong
 from translate.placeholders import count, drop, find, insert
 from translate.steering import Steering

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from translate.attention import Attention, build_attention
-from translate.config import ModelConfig
+from translate.config.model import ModelConfig
 from translate.decoders.recurrent import (
     ConditionalDecoder,
     InputFeedingDecoder,

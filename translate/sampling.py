@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.engine import Hypothesis, Sampling
 from translate.search import Rules, Step, rule_out
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.engine import Hypothesis
 
 AnyState = TypeVar("AnyState", bound="State")

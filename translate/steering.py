@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.engine import Demand, Sampling
 from translate.errors import UsageError
 from translate.glossary import Glossary, phrase

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from translate.bulk import Chunk, Manner, Text, translate_text
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.corpora.split import source_group
 from translate.errors import InputError, UsageError
 from translate.evaluation import sentence_chrf

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import sentencepiece
 
-from translate.config import TokenizerConfig
+from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError, UsageError
 
 log = logging.getLogger(__name__)

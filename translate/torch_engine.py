@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.constrained import constrained_search
 from translate.engine import Demand, EngineName, Hypothesis
 from translate.ensemble import Ensemble

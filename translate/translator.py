@@ -8,7 +8,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from translate.config import SearchConfig, check_both_directions
+from translate.config import check_both_directions
+from translate.config.search import SearchConfig
 from translate.engine import Demand, Engine, EngineName, Hypothesis, describe, max_length
 from translate.errors import InputError, UsageError
 from translate.export.hub import find_run

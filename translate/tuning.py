@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.engine import Hypothesis
 from translate.errors import InputError
 from translate.evaluation import Score, bleu_score

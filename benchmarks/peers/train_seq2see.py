@@ -7,16 +7,11 @@ from job import Job, read_job, write_result
 from meter import Measured, Meter
 
 from translate.batches import Batch, IdPairs, Indices, deal
-from translate.config import (
-    AttentionConfig,
-    Config,
-    DataConfig,
-    DecoderConfig,
-    EncoderConfig,
-    ModelConfig,
-    TokenizerConfig,
-    TrainingConfig,
-)
+from translate.config import Config
+from translate.config.data import DataConfig
+from translate.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
+from translate.config.tokenizer import TokenizerConfig
+from translate.config.training import TrainingConfig
 from translate.training.module import TrainingModule
 from translate.training.trainer import train
 

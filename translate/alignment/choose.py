@@ -26,7 +26,8 @@ from jaxtyping import Bool, Float
 from translate.alignment.aer import Gold
 from translate.alignment.extract import Alignment, Maps, Reading, choose_attention, read, shifts
 from translate.alignment.words import Level, at_level
-from translate.config import ModelConfig, guided_head
+from translate.config import guided_head
+from translate.config.model import ModelConfig
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 

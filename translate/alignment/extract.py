@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 
-from translate.config import GuidedHead, ModelConfig
+from translate.config import GuidedHead
+from translate.config.model import ModelConfig
 from translate.errors import UsageError
 from translate.grouping import group_by_tokens
 from translate.model import Seq2Seq

@@ -23,7 +23,7 @@ from jsonargparse import ArgumentParser, Namespace
 from translate.commands.corpus_report import add_report_arguments, check_unused_by, run_report
 from translate.commands.pairs_input import PAIRS_HELP
 from translate.compression import packed_name
-from translate.config import FileFormat
+from translate.config.data import FileFormat
 from translate.errors import InputError, UsageError
 
 if TYPE_CHECKING:

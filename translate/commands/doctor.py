@@ -14,7 +14,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 import translate
-from translate.config import DataConfig
+from translate.config.data import DataConfig
 from translate.export import CTRANSLATE2, ONNX
 from translate.platforms import (
     Facts,

@@ -15,7 +15,7 @@ from jsonargparse import ArgumentParser, Namespace
 from translate import __version__
 from translate.commands.pairs_input import PAIRS_HELP, add_pairs_options, pair_sources
 from translate.compression import packed_name
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.errors import InputError, UsageError
 from translate.export.hub import find_run
 from translate.run_directory import RunDirectory

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
-from translate.config import FileFormat
+from translate.config.data import FileFormat
 
 if TYPE_CHECKING:
     from translate.corpora.pairs import Sources

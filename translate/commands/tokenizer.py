@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from translate.commands.pairs_input import PAIRS_HELP, add_pairs_options, pair_sources
-from translate.config import TokenizerConfig
+from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError, UsageError
 
 if TYPE_CHECKING:

@@ -43,7 +43,7 @@ from translate.text_files import decode_lines, read_lines
 
 if TYPE_CHECKING:
     from translate.bulk import Chunk, Line, Translated
-    from translate.config import SearchConfig
+    from translate.config.search import SearchConfig
     from translate.documents.document import Document
     from translate.translator import Translation
 

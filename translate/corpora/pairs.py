@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from translate.compression import PACKERS, open_stream, packed_name
-from translate.config import PairFormat
+from translate.config.data import PairFormat
 from translate.corpora import Pair, find_files
 from translate.corpora.formats import Record, Wanted
 from translate.errors import InputError, UsageError

@@ -9,7 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.engine import Demand, EngineName, Hypothesis
 from translate.errors import InputError, UsageError
 from translate.export import need_ctranslate2

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from translate.config import ModelConfig
+from translate.config.model import ModelConfig
 from translate.engine import max_length
 from translate.errors import UsageError
 from translate.export import Quantization, need_ctranslate2

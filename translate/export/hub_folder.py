@@ -6,7 +6,8 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from translate import __version__
-from translate.config import Config, DataConfig, InitialConfig
+from translate.config import Config
+from translate.config.data import DataConfig, InitialConfig
 from translate.config_files import dump_config
 from translate.errors import InputError
 from translate.run_directory import RunDirectory

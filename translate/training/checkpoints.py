@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from translate.collective import Ranks
-from translate.config import TrainingConfig
+from translate.config.training import TrainingConfig
 from translate.run_directory import RunDirectory
 from translate.training.board import flush_events
 from translate.training.clock import Clock

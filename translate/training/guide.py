@@ -19,7 +19,8 @@ from translate.alignment import Link
 from translate.alignment.words import word_numbers
 from translate.batches import IdPairs, write_links
 from translate.collective import Ranks
-from translate.config import GuidedHead, TrainingConfig
+from translate.config import GuidedHead
+from translate.config.training import TrainingConfig
 from translate.grouping import group_by_tokens
 from translate.model import Seq2Seq
 from translate.run_directory import RunDirectory

@@ -12,7 +12,8 @@ from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
 from translate.batches import Batch
-from translate.config import Config, DataConfig
+from translate.config import Config
+from translate.config.data import DataConfig
 from translate.config_files import setting_values
 from translate.corpora.split import source_group
 from translate.errors import InputError, UsageError

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from translate.batches import Batch, Part, deal
 from translate.collective import Ranks
-from translate.config import TrainingConfig
+from translate.config.training import TrainingConfig
 from translate.model import Seq2Seq
 from translate.training.clock import Clock, SharedClock
 from translate.training.division import BatchGradients

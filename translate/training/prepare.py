@@ -14,7 +14,8 @@ from typing import Any
 
 from translate.alignment import Link
 from translate.batches import IdPairs, write_links, write_text
-from translate.config import Config, TokenizerConfig
+from translate.config import Config
+from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.platforms import give_back_freed_memory
 from translate.run_directory import RunDirectory

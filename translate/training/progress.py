@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from translate.config import TrainingConfig
+from translate.config.training import TrainingConfig
 from translate.training.validation import Validation
 
 log = logging.getLogger(__name__)

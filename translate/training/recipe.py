@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from translate.config import DataConfig
+from translate.config.data import DataConfig
 from translate.training.text import open_text
 
 log = logging.getLogger(__name__)

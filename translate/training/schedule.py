@@ -2,7 +2,7 @@
 
 import math
 
-from translate.config import TrainingConfig
+from translate.config.training import TrainingConfig
 
 
 def learning_rate_factor(step: int, config: TrainingConfig, minutes: float = 0.0) -> float:

@@ -11,7 +11,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
 from translate.collective import Ranks
-from translate.config import TrainingConfig
+from translate.config.training import TrainingConfig
 from translate.decoders.transformer import TransformerDecoder
 from translate.encoders import TransformerEncoder
 from translate.model import Seq2Seq

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from translate.alignment import Link
-from translate.config import DataConfig
+from translate.config.data import DataConfig
 from translate.corpora import find_files
 from translate.corpora.formats import Wanted
 from translate.corpora.pairs import Sources, stream_pairs

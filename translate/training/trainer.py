@@ -22,7 +22,8 @@ from torch.utils.data import DataLoader
 
 from translate.batches import Batch, BatchLoader, IdPairs, Pairs, collate
 from translate.collective import Ranks, joined
-from translate.config import Config, TrainingConfig, guided_head
+from translate.config import Config, guided_head
+from translate.config.training import TrainingConfig
 from translate.errors import InputError, UsageError
 from translate.grouping import group_by_tokens
 from translate.platforms import (
