@@ -35,6 +35,7 @@ from translate.config.search import SearchConfig
 from translate.config.tokenizer import TokenizerConfig
 from translate.config.training import TrainingConfig
 from translate.run_directory import RunDirectory
+from translate.run_directory.checkpoints import find_checkpoint
 from translate.training.prepare import prepare_run
 from translate.training.trainer import resume
 
@@ -128,7 +129,7 @@ def kill(run: RunDirectory, log: Path, rng: random.Random, seconds: float, numbe
     Raises:
         RuntimeError: no good checkpoint is left, though there was one.
     """
-    had, left_before = run.find_checkpoint()[0] is not None, written_aside(run).items()
+    had, left_before = find_checkpoint(run)[0] is not None, written_aside(run).items()
     began = time.monotonic()
     process = start(run.path, log)
     if number % 2:
@@ -140,7 +141,7 @@ def kill(run: RunDirectory, log: Path, rng: random.Random, seconds: float, numbe
     process.join()
     if process.exitcode not in (0, -9):
         raise RuntimeError(f"training failed with exit code {process.exitcode}: {log.read_text()[-3000:]}")
-    checkpoint, damaged = run.find_checkpoint()
+    checkpoint, damaged = find_checkpoint(run)
     if checkpoint is None and had:
         raise RuntimeError(f"kill {number} left no checkpoint")
     step = torch.load(checkpoint, weights_only=True)["global_step"] if checkpoint is not None else 0

@@ -19,6 +19,7 @@ from tiny_training import assert_equal, assert_same_run, checkpoint, copy_run, p
 
 from translate.errors import InputError
 from translate.run_directory import RunDirectory
+from translate.run_directory.checkpoints import find_checkpoint
 from translate.training import module as training_module
 from translate.training.bad_steps import BadSteps
 from translate.training.prepare import prepare_run
@@ -86,7 +87,7 @@ def test_a_full_disk_stops_training_and_leaves_what_was_there(name, time_of_it, 
         with pytest.raises(InputError, match=rf"run/{name}: No space left on device: {resume_with}"):
             resume(run.path)
     assert not list(run.path.glob("*.new"))  # it would take what little room there is
-    assert run.find_checkpoint()[1] == []
+    assert find_checkpoint(run)[1] == []
     resume(run.path)
     assert_same_run(run, whole)
     assert scalars(run) == scalars(whole)
@@ -146,14 +147,14 @@ def test_a_missing_permission_stops_training_and_leaves_what_was_there(run, whol
         patch.setattr(Path, "replace", refuse)
         with pytest.raises(InputError, match=r"last\.ckpt: Permission denied: training stops, .*--resume"):
             resume(run.path)
-    assert run.find_checkpoint() == (run.previous_checkpoint_path, [])
+    assert find_checkpoint(run) == (run.previous_checkpoint_path, [])
     resume(run.path)
     assert_same_run(run, whole)
 
 
 def checkpoint_step(run):
     """Of the last one that is known to be whole."""
-    path, _ = run.find_checkpoint()
+    path, _ = find_checkpoint(run)
     return torch.load(path, weights_only=True)["global_step"] if path is not None else 0
 
 
@@ -345,7 +346,7 @@ def test_nothing_else_differs_between_two_undisturbed_runs(run, whole):
     resume(run.path)
     assert_same_run(run, whole)
     assert_equal(scalars(run), scalars(whole))
-    assert RunDirectory.open(run.path).find_checkpoint() == (run.checkpoint_path, [])
+    assert find_checkpoint(RunDirectory.open(run.path)) == (run.checkpoint_path, [])
 
 
 @pytest.mark.parametrize("error", SHORT, ids=lambda error: type(error).__name__)

@@ -13,6 +13,7 @@ from translate.config_files import load_config
 from translate.corpora import find_files
 from translate.errors import InputError
 from translate.run_directory import RunDirectory
+from translate.run_directory.checkpoints import find_checkpoint, save_checkpoint
 from translate.training.trainer import resume
 
 PACKAGE = Path(__file__).parents[1] / "translate"
@@ -67,7 +68,7 @@ def test_a_checkpoint_that_is_none_of_ours_is_refused_whatever_its_checksum_says
     write, message, run, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    run.save_checkpoint(write)
+    save_checkpoint(run, write)
     with pytest.raises(InputError, match=rf"last\.ckpt {message} is none of ours, and is not loaded"):
         resume(run.path)
     assert not Path("evil").exists()
@@ -155,7 +156,7 @@ def test_json_that_is_nested_without_end_is_damaged(run, tmp_path):
     run.checksums_path.write_text("[" * 100_000)
     run.checkpoint_path.write_bytes(b"x")
     with pytest.raises(InputError, match="damaged"):
-        run.find_checkpoint()
+        find_checkpoint(run)
 
 
 def test_nothing_in_the_package_loads_what_can_run_code():

@@ -11,6 +11,8 @@ from translate.config import Config
 from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
+from translate.run_directory.checkpoints import find_checkpoint, save_checkpoint
+from translate.run_directory.exports import find_export, save_export
 from translate.tokenizer import Tokenizer, Tokenizers
 
 
@@ -202,9 +204,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_an_export_comes_back_with_what_it_was_made_from(run):
-    assert run.find_export(run.tokenizers()) is None
-    saved = run.save_export(write_export(), "int8", 77)
-    assert run.find_export(run.tokenizers()) == saved
+    assert find_export(run, run.tokenizers()) is None
+    saved = save_export(run, write_export(), "int8", 77)
+    assert find_export(run, run.tokenizers()) == saved
     assert (saved.path, saved.quantization, saved.positions, saved.current) == (
         run.path / "ctranslate2",
         "int8",
@@ -215,19 +217,19 @@ def test_an_export_comes_back_with_what_it_was_made_from(run):
 
 
 def test_an_export_of_other_weights_or_tokenizers_is_not_current(run):
-    run.save_export(write_export(), "int8", 77)
+    save_export(run, write_export(), "int8", 77)
     other = Tokenizer.train(["another text altogether"], TokenizerConfig(vocab_size=280))
-    assert not run.find_export(Tokenizers(other, other)).current
+    assert not find_export(run, Tokenizers(other, other)).current
     run.save_weights(run.build_model(run.tokenizers()), run.tokenizers())
-    assert not run.find_export(run.tokenizers()).current
+    assert not find_export(run, run.tokenizers()).current
 
 
 def test_an_export_during_which_the_weights_change_is_not_current(run):
     def write(model, tokenizers, folder):
         run.save_weights(run.build_model(tokenizers), tokenizers)
 
-    run.save_export(write, "int8", 77)
-    assert not run.find_export(run.tokenizers()).current
+    save_export(run, write, "int8", 77)
+    assert not find_export(run, run.tokenizers()).current
 
 
 def test_a_new_export_replaces_the_old_one_whole_or_not_at_all(run):
@@ -235,25 +237,25 @@ def test_a_new_export_replaces_the_old_one_whole_or_not_at_all(run):
         (folder / "half").touch()
         raise Killed
 
-    run.save_export(write_export(b"old"), "int8", 77)
+    save_export(run, write_export(b"old"), "int8", 77)
     before = {path.name for path in run.path.iterdir()}
     with pytest.raises(Killed):
-        run.save_export(killed, "float32", 78)
+        save_export(run, killed, "float32", 78)
     assert files(run.export_path) == {"model.bin": b"old"}
-    assert run.find_export(run.tokenizers()).quantization == "int8"
+    assert find_export(run, run.tokenizers()).quantization == "int8"
     for left_over in ("ctranslate2.new", "ctranslate2.old"):
         (run.path / left_over / "deep").mkdir(parents=True)
-    run.save_export(write_export(b"new"), "float32", 78)
+    save_export(run, write_export(b"new"), "float32", 78)
     assert files(run.export_path) == {"model.bin": b"new"}
     assert {path.name for path in run.path.iterdir()} == before
 
 
 def test_without_weights_there_is_nothing_to_export_and_no_export_to_use(run):
-    run.save_export(write_export(), "int8", 77)
+    save_export(run, write_export(), "int8", 77)
     run.weights_path.unlink()
     for attempt in (
-        lambda: run.save_export(write_export(), "int8", 77),
-        lambda: run.find_export(run.tokenizers()),
+        lambda: save_export(run, write_export(), "int8", 77),
+        lambda: find_export(run, run.tokenizers()),
     ):
         with pytest.raises(InputError, match=r"run has no model\.safetensors: training has not come to"):
             attempt()
@@ -263,20 +265,20 @@ def test_without_weights_there_is_nothing_to_export_and_no_export_to_use(run):
 
 
 def save(run: RunDirectory, content: bytes) -> None:
-    run.save_checkpoint(lambda path: path.write_bytes(content) and None)
+    save_checkpoint(run, lambda path: path.write_bytes(content) and None)
 
 
 def newest(run: RunDirectory) -> bytes | None:
-    path, _ = run.find_checkpoint()
+    path, _ = find_checkpoint(run)
     return path and path.read_bytes()
 
 
 def test_the_last_checkpoint_is_found_and_the_one_before_is_kept(tmp_path):
     run = empty(tmp_path / "run")
-    assert run.find_checkpoint() == (None, [])
+    assert find_checkpoint(run) == (None, [])
     for number in range(4):
         save(run, b"step %d" % number)
-        assert run.find_checkpoint() == (run.checkpoint_path, [])
+        assert find_checkpoint(run) == (run.checkpoint_path, [])
         assert newest(run) == b"step %d" % number
         if number:
             assert run.previous_checkpoint_path.read_bytes() == b"step %d" % (number - 1)
@@ -287,7 +289,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path):
     save(run, b"one")
     save(run, b"two")
     run.checkpoint_path.write_bytes(b"twx")
-    assert run.find_checkpoint() == (run.previous_checkpoint_path, [run.checkpoint_path])
+    assert find_checkpoint(run) == (run.previous_checkpoint_path, [run.checkpoint_path])
 
 
 @pytest.mark.parametrize("checksums", [None, b"", b"[", b"5", b'["x"]'])
@@ -302,7 +304,7 @@ def test_without_good_checksums_no_checkpoint_is_trusted(checksums, tmp_path):
     with pytest.raises(
         InputError, match=r"last\.ckpt and .*previous\.ckpt: damaged \(not as checksums\.json says\)"
     ):
-        run.find_checkpoint()
+        find_checkpoint(run)
 
 
 def test_a_damaged_checkpoint_takes_no_whole_ones_place(tmp_path, monkeypatch):
@@ -365,7 +367,7 @@ def test_killed_twice_at_any_moment_of_saving_a_good_checkpoint_is_left(damaged,
                 save(run, b"three")
             assert newest(run) in (old, b"three")
             save(run, b"four")
-            assert run.find_checkpoint() == (run.checkpoint_path, [])
+            assert find_checkpoint(run) == (run.checkpoint_path, [])
             moments += 1
             if two.survived:
                 break

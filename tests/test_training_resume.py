@@ -13,6 +13,7 @@ from tiny_training import assert_equal, assert_same_run, checkpoint, copy_run, p
 
 from translate.errors import InputError
 from translate.run_directory import RunDirectory
+from translate.run_directory.checkpoints import save_checkpoint
 from translate.training.prepare import prepare_run
 from translate.training.trainer import resume, train
 
@@ -301,7 +302,7 @@ class Evil:
 
 def test_a_checkpoint_runs_no_code(stopped, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    stopped.save_checkpoint(lambda path: torch.save({"global_step": Evil()}, path))
+    save_checkpoint(stopped, lambda path: torch.save({"global_step": Evil()}, path))
     with pytest.raises(InputError, match=r"last\.ckpt holds more than tensors and plain values"):
         resume(stopped.path)
     assert not Path("evil").exists()

@@ -19,6 +19,7 @@ from translate.mbr import choose
 from translate.parts import OnLong, Part, split_texts
 from translate.platforms import choose_plan, count_cores, gather_facts, set_threads
 from translate.run_directory import RunDirectory
+from translate.run_directory.exports import find_export
 from translate.steering import Steering, demands_of
 from translate.tokenizer import BACKWARDS_ID, Tokenizer, Tokenizers
 
@@ -252,7 +253,7 @@ class Translator:
             raise UsageError(
                 f"device {self._device} is not for engine ctranslate2, which computes on the cpu"
             )
-        export = self.directory.find_export(self.tokenizers)
+        export = find_export(self.directory, self.tokenizers)
         if export is None:
             raise InputError(f"{path} holds no export for CTranslate2: make one with `seq2see export {path}`")
         if not export.current:

@@ -1,5 +1,6 @@
 """Files that are whole at any moment, whoever is killed, runs out of disk or loses power meanwhile."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,12 @@ def aside(path: Path) -> Iterator[Path]:
             new.unlink()
         raise
     _sync_folder(path.parent)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync(path: Path) -> None:

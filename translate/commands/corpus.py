@@ -13,7 +13,6 @@ Or look at one: `seq2see corpus report FOLDER` (or --src and --tgt, or --pairs) 
 and with --clean and --out writes it without what is.
 """
 
-import hashlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -25,6 +24,7 @@ from translate.commands.pairs_input import PAIRS_HELP
 from translate.compression import packed_name
 from translate.config.data import FileFormat
 from translate.errors import InputError, UsageError
+from translate.whole_files import sha256_of
 
 if TYPE_CHECKING:
     from translate.corpora import Corpus
@@ -321,8 +321,7 @@ def _names(given: str | list[str], settings: dict[str, Any]) -> list[str]:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file or folder") from None
     except OSError as error:

@@ -9,7 +9,6 @@ A Corpus is kept as a folder of plain text, so that any tool can read it:
     corpus.json             name, languages, licence, citation, counts, checksums, settings it was made with
 """
 
-import hashlib
 import json
 import re
 import tempfile
@@ -23,6 +22,7 @@ from datasets import Dataset
 
 from translate.errors import InputError
 from translate.text_files import read_lines, read_parallel
+from translate.whole_files import sha256_of
 
 CORPUS_JSON = "corpus.json"
 Pair = tuple[str, str]  # source text, target text
@@ -113,7 +113,7 @@ def describe(
         "links": sorted(links),
         "dropped": dict(corpus.dropped),
         "sha256": {
-            path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.name.endswith(endings)
+            path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name.endswith(endings)
         },
         "settings": dict(settings),
     }
@@ -140,7 +140,7 @@ def find_files(folder: str | Path) -> Files:
     for name, checksum in about["sha256"].items():
         if not folder.joinpath(name).is_file():
             raise InputError(f"{folder / name} is missing: make the corpus again with `seq2see corpus`")
-        if _sha256(folder / name) != checksum:
+        if sha256_of(folder / name) != checksum:
             raise InputError(
                 f"{folder / name} is not the file that corpus.json lists (its checksum differs): make the "
                 "corpus again, or make a new one from the changed files with `seq2see corpus files`"
@@ -193,11 +193,6 @@ def _texts(corpus: Corpus) -> dict[str, list[str]]:
     for name, lines in corpus.links.items():
         texts[f"{name}.links"] = lines
     return texts
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _join(lines: list[str]) -> bytes:

@@ -5,7 +5,6 @@ translate them at https://www.home-assistant.io; Apache License 2.0.
 """
 
 import difflib
-import hashlib
 import json
 import logging
 import re
@@ -21,6 +20,7 @@ from typing import Any
 from translate.corpora import Corpus, Pair, to_dataset
 from translate.corpora.split import FURTHER_TRANSLATION, HELD_OUT, fold_white_space, hold_out
 from translate.errors import InputError
+from translate.whole_files import sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def download_wheel(
     """
     wheel = Path(data_dir, WHEEL)
     if wheel.exists():
-        if _sha256(wheel) != sha256:
+        if sha256_of(wheel) != sha256:
             raise InputError(
                 f"{wheel} is damaged or another file (its SHA-256 is not {sha256}): "
                 "delete it, and it is downloaded again"
@@ -127,7 +127,7 @@ def download_wheel(
         downloaded = Path(aside, WHEEL)
         if not downloaded.is_file():
             raise InputError(_how_to_get(wheel, f"pip delivered no file {WHEEL}"))
-        if _sha256(downloaded) != sha256:
+        if sha256_of(downloaded) != sha256:
             raise InputError(
                 _how_to_get(
                     wheel, f"the file pip delivered has another SHA-256 than {sha256}, and was deleted"
@@ -167,11 +167,6 @@ def _flatten(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
             yield from _flatten(inner, f"{key}.{name}" if key else name)
     elif isinstance(node, str):
         yield key, node
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _how_to_get(wheel: Path, reason: str) -> str:

@@ -13,7 +13,7 @@ from translate.config.search import SearchConfig
 from translate.engine import Demand, EngineName, Hypothesis
 from translate.errors import InputError, UsageError
 from translate.export import need_ctranslate2
-from translate.run_directory import Export
+from translate.run_directory.exports import Export
 from translate.tokenizer import EOS_ID, Tokenizers
 
 Pieces = list[str]  # CTranslate2 takes and gives names of pieces, not ids

@@ -16,7 +16,8 @@ from translate.engine import max_length
 from translate.errors import UsageError
 from translate.export import Quantization, need_ctranslate2
 from translate.model import Seq2Seq
-from translate.run_directory import Export, RunDirectory
+from translate.run_directory import RunDirectory
+from translate.run_directory.exports import Export, save_export
 from translate.tokenizer import BOS_ID, PAD_ID, UNK_ID, Tokenizers
 from translate.transformer import Positions, sinusoids
 
@@ -48,7 +49,7 @@ def export_ctranslate2(run: RunDirectory, quantization: Quantization = "float32"
         spec.optimize(quantization)
         spec.save(str(folder))
 
-    return run.save_export(write, quantization, positions)
+    return save_export(run, write, quantization, positions)
 
 
 def check_exportable(model: ModelConfig) -> None:

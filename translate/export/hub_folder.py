@@ -11,6 +11,7 @@ from translate.config.data import DataConfig, InitialConfig
 from translate.config_files import dump_config
 from translate.errors import InputError
 from translate.run_directory import RunDirectory
+from translate.run_directory.exports import write_export
 
 METRICS = {"BLEU": "bleu", "chrF2": "chrf", "TER": "ter"}  # as the hub calls them
 
@@ -38,7 +39,7 @@ def export_hub(run: RunDirectory, about: About) -> Path:
         made.save_card(hub_card(run, about))
         made.save_checksums()
 
-    run.write_export(run.hub_path, write, {"seq2see": __version__})
+    write_export(run, run.hub_path, write, {"seq2see": __version__})
     return run.hub_path
 
 

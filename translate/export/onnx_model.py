@@ -29,6 +29,7 @@ from translate.decoders.transformer import TransformerState
 from translate.export import need_onnx
 from translate.model import DecoderState, Seq2Seq
 from translate.run_directory import RunDirectory
+from translate.run_directory.exports import write_export
 from translate.tokenizer import BACKWARDS_ID, BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizers
 from translate.transformer import KeyValueCache
 
@@ -100,7 +101,7 @@ def export_onnx(run: RunDirectory) -> Path:
         names = save_tokenizers(tokenizers, folder)
         run.save_json(folder / "config.json", describe_search(run.config, names))
 
-    run.write_export(run.onnx_path, write, {"seq2see": __version__, "torch": torch.__version__})
+    write_export(run, run.onnx_path, write, {"seq2see": __version__, "torch": torch.__version__})
     return run.onnx_path
 
 

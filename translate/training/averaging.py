@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from translate.collective import Ranks
 from translate.run_directory import RunDirectory
+from translate.run_directory.checkpoints import load_snapshot, remove_snapshots, save_snapshot
 from translate.training.module import TrainingModule
 
 
@@ -74,12 +75,12 @@ class CheckpointAverage(Callback):
         assert isinstance(pl_module, TrainingModule)
         parameters = dict(pl_module.whole.named_parameters())
         self.steps = [*self.steps, trainer.global_step][-self.count - 2 :]
-        self.ranks.decide(lambda: self.run.save_snapshot(trainer.global_step, parameters))
+        self.ranks.decide(lambda: save_snapshot(self.run, trainer.global_step, parameters))
         if self.ranks.is_first:
-            self.run.remove_snapshots(but=self.steps)
+            remove_snapshots(self.run, but=self.steps)
         self._trained = [parameter.clone() for parameter in parameters.values()]
         for number, step in enumerate(self.steps[-self.count :], start=1):
-            snapshot = self.run.load_snapshot(step)
+            snapshot = load_snapshot(self.run, step)
             for name, mean in parameters.items():
                 mean.lerp_(snapshot[name].to(mean.device), 1 / number)  # the first one whole
 

@@ -12,6 +12,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from translate.collective import Ranks
 from translate.config.training import TrainingConfig
 from translate.run_directory import RunDirectory
+from translate.run_directory.checkpoints import save_checkpoint
 from translate.training.board import flush_events
 from translate.training.clock import Clock
 from translate.training.interruption import Interrupted, Signals
@@ -57,7 +58,7 @@ class Checkpoints(Callback):
     def _save(self, trainer: pl.Trainer) -> None:
         flush_events(trainer.loggers)
         if self.ranks.is_first:
-            self.run.save_checkpoint(lambda path: trainer.save_checkpoint(path))
+            save_checkpoint(self.run, lambda path: trainer.save_checkpoint(path))
         else:  # has its part in it, but writes nothing
             trainer.save_checkpoint(self.run.checkpoint_path)
 

@@ -37,6 +37,7 @@ from translate.platforms import (
 )
 from translate.ranks import Place, find_place
 from translate.run_directory import RunDirectory
+from translate.run_directory.checkpoints import find_checkpoint
 from translate.tokenizer import Tokenizers
 from translate.training.averaging import CheckpointAverage, ExponentialMovingAverage
 from translate.training.bad_steps import BadSteps
@@ -117,7 +118,7 @@ def resume(path: str | Path, max_steps: int | None = None) -> RunDirectory:
 
 def _fit(run: RunDirectory, config: Config, plan: Plan, ranks: Ranks) -> None:
     settings = config.training
-    checkpoint, damaged = ranks.decide(run.find_checkpoint)
+    checkpoint, damaged = ranks.decide(lambda: find_checkpoint(run))
     for path in damaged:
         log.warning("%s is damaged (its checksum is wrong): going on from %s", path, checkpoint)
     step, state = _read_progress(checkpoint)

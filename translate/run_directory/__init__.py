@@ -1,19 +1,18 @@
-"""A run directory: all that translating, aligning and resuming need; only this file touches it."""
+"""A run directory: all that translating, aligning and resuming need; only this package touches it."""
 
 import csv
-import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from translate.config import Config
 from translate.config_files import dump_config, load_config
 from translate.errors import InputError
-from translate.whole_files import aside, sync, write_whole
+from translate.whole_files import aside, sha256_of, sync, write_whole
 
 if TYPE_CHECKING:
     import torch
@@ -22,16 +21,6 @@ if TYPE_CHECKING:
     from translate.tokenizer import Tokenizers
 
 MADE_BY = "a run directory is made by `seq2see train --out DIR`"
-EXPORT_FACTS = "export.json"  # what an export was made from and how
-
-
-class Export(NamedTuple):
-    """The model for another engine, as it lies in a run directory."""
-
-    path: Path  # folder that the engine reads
-    quantization: str  # of the weights, such as int8
-    positions: int  # most pieces of a source or a translation, its end counted
-    current: bool  # made from the weights and tokenizers that are in the run directory now
 
 
 class RunDirectory:
@@ -174,7 +163,7 @@ class RunDirectory:
         with aside(self.weights_path) as new:
             try:
                 # save_model, not save_file: tied weights share memory.
-                save_model(model, str(new), metadata={"tokenizers": _fingerprint(tokenizers)})
+                save_model(model, str(new), metadata={"tokenizers": fingerprint(tokenizers)})
             except SafetensorError as error:
                 raise OSError(None, str(error), str(self.weights_path)) from error
             shutil.copymode(self.config_path, new)  # safetensors lets nobody else read it
@@ -185,7 +174,7 @@ class RunDirectory:
         Raises:
             InputError: no weights yet, damaged weights, weights of another model or tokenizer.
         """
-        self._need_weights()
+        self.need_weights()
         tokenizers = self.tokenizers()
         model = self.build_model(tokenizers)
         self._load(self.weights_path, model, tokenizers)
@@ -211,7 +200,7 @@ class RunDirectory:
         try:
             with safe_open(str(path), framework="pt") as file:
                 metadata = file.metadata() or {}
-            if metadata.get("tokenizers") != _fingerprint(tokenizers):
+            if metadata.get("tokenizers") != fingerprint(tokenizers):
                 raise InputError(
                     f"{path} was trained with another tokenizer than the one in {self.path}: "
                     "the two belong together; restore both from the same run"
@@ -226,92 +215,28 @@ class RunDirectory:
 
     def weights_written(self) -> int:
         """When the weights were written, in nanoseconds; InputError if there are none yet."""
-        self._need_weights()
+        self.need_weights()
         return self.weights_path.stat().st_mtime_ns
 
     def weights_sha256(self) -> str:
         """The hash of the weights, to know them by; InputError if there are none yet."""
-        self._need_weights()
-        return _sha256(self.weights_path)
+        self.need_weights()
+        return sha256_of(self.weights_path)
 
-    def _need_weights(self) -> None:
+    def need_weights(self) -> None:
+        """Raise InputError if there are no weights to translate with yet."""
         if not self.weights_path.is_file():
             raise InputError(
                 f"{self.path} has no model.safetensors: training has not come to its first validation; go on "
                 f"with `seq2see train --resume {self.path}`"
             )
 
-    # The weights for another engine
-
-    def save_export(
-        self, write: Callable[["Seq2Seq", "Tokenizers", Path], None], quantization: str, positions: int
-    ) -> Export:
-        """Let `write` make the export for CTranslate2; else as `write_export`."""
-        self.write_export(self.export_path, write, {"quantization": quantization, "positions": positions})
-        return Export(self.export_path, quantization, positions, current=True)
-
-    def write_export(
-        self,
-        folder: Path,
-        write: Callable[["Seq2Seq", "Tokenizers", Path], None],
-        facts: Mapping[str, object],
-    ) -> None:
-        """Let `write` make an export of model and tokenizers in a new folder; it then replaces the old one.
-
-        Whenever this is killed, there is a whole export or none. What it was made from lies beside it, with
-        further facts.
-
-        Raises:
-            InputError: as `load_model`.
-        """
-        self._need_weights()
-        # Before the weights are read: should training replace them meanwhile, the export is not current.
-        weights_sha256 = _sha256(self.weights_path)
-        tokenizers = self.tokenizers()
-        aside, old = (folder.with_name(folder.name + suffix) for suffix in (".new", ".old"))
-        for leftover in (aside, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        aside.mkdir()
-        try:
-            write(self.load_model(), tokenizers, aside)
-            made_from = {"weights_sha256": weights_sha256, "tokenizers": _fingerprint(tokenizers)}
-            self.save_json(aside / EXPORT_FACTS, {**made_from, **facts})
-            for path in aside.iterdir():
-                sync(path)
-            if folder.exists():
-                folder.rename(old)
-            aside.rename(folder)
-        finally:
-            for leftover in (aside, old):
-                shutil.rmtree(leftover, ignore_errors=True)
-
-    def find_export(self, tokenizers: "Tokenizers") -> Export | None:
-        """Return the export, if there is one; the tokenizers are the run's.
-
-        Raises:
-            InputError: it is damaged, or there are no weights that it could be of.
-        """
-        if not self.export_path.is_dir():
-            return None
-        self._need_weights()
-        try:
-            about = self.read_json(self.export_path / EXPORT_FACTS)
-            made_from = (about["weights_sha256"], about["tokenizers"])
-            quantization, positions = str(about["quantization"]), int(about["positions"])
-        except (ValueError, TypeError, KeyError):
-            raise InputError(
-                f"{self.export_path} is damaged (no good {EXPORT_FACTS}): make it anew with "
-                f"`seq2see export {self.path}`, or remove it"
-            ) from None
-        current = made_from == (_sha256(self.weights_path), _fingerprint(tokenizers))
-        return Export(self.export_path, quantization, positions, current)
-
     # Checksums of a run that is passed on
 
     def save_checksums(self) -> None:
         """Write down the checksums of the files that translating needs."""
         there = [name for name in self.NEEDED if (self.path / name).is_file()]
-        self.save_json(self.files_path, {"sha256": {name: _sha256(self.path / name) for name in there}})
+        self.save_json(self.files_path, {"sha256": {name: sha256_of(self.path / name) for name in there}})
 
     def check_files(self) -> None:
         """Compare the files with their checksums, if these were written down.
@@ -335,7 +260,7 @@ class RunDirectory:
                 )
             if not (self.path / name).is_file():
                 raise InputError(f"{self.path / name} is missing: get the model anew")
-            if _sha256(self.path / name) != checksum:
+            if sha256_of(self.path / name) != checksum:
                 raise InputError(
                     f"{self.path / name} is damaged (not as {self.files_path.name} says): get the model anew"
                 )
@@ -351,7 +276,7 @@ class RunDirectory:
 
     def text_sha256(self) -> str:
         """The hash of the training text that is kept for drawing pieces."""
-        return _sha256(self.text_path)
+        return sha256_of(self.text_path)
 
     def check_text(self) -> None:
         """Raise InputError if the training text is not the one that training began with."""
@@ -363,86 +288,6 @@ class RunDirectory:
                 f"{self.text_path} is missing or damaged (not as {self.data_path.name} says), but pieces are "
                 "drawn from it; restore it, or train again"
             )
-
-    # Checkpoints to resume from
-
-    def save_checkpoint(self, write: Callable[[Path], None]) -> None:
-        """Make `last.ckpt` what `write` writes to its argument; the one before becomes `previous.ckpt`.
-
-        Killed at any moment, one of the two is whole and known by its checksum; a damaged one takes no
-        whole one's place.
-        """
-        with aside(self.checkpoint_path) as new:
-            write(new)
-            sync(new)
-            known = self._checksums()
-            last_sum = _sha256(self.checkpoint_path) if self.checkpoint_path.is_file() else None
-            kept = [last_sum] if last_sum in known else known
-            write_whole(self.checksums_path, json.dumps([_sha256(new), *kept]).encode())
-            if last_sum in known:
-                self.checkpoint_path.replace(self.previous_checkpoint_path)
-
-    def find_checkpoint(self) -> tuple[Path | None, list[Path]]:
-        """Return the newest whole checkpoint (None before the first), and those passed over as damaged.
-
-        Raises:
-            InputError: there are checkpoints, and all are damaged.
-        """
-        known = self._checksums()
-        paths = [path for path in (self.checkpoint_path, self.previous_checkpoint_path) if path.is_file()]
-        damaged: list[Path] = []
-        for path in paths:
-            if _sha256(path) in known:
-                return path, damaged
-            damaged.append(path)
-        if damaged:
-            raise InputError(
-                f"{' and '.join(map(str, damaged))}: damaged (not as {self.checksums_path.name} says); "
-                "restore them, or train again with another --out"
-            )
-        return None, []
-
-    def _checksums(self) -> list[str]:
-        try:
-            known = json.loads(self.checksums_path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError, RecursionError):
-            return []
-        return known if isinstance(known, list) else []
-
-    # Weights to average
-
-    def save_snapshot(self, step: int, weights: "Mapping[str, torch.Tensor]") -> None:
-        """Keep the weights of a step."""
-        from safetensors.torch import save_file
-
-        self.snapshots_path.mkdir(exist_ok=True)
-        path = self._snapshot_path(step)
-        with aside(path) as new:
-            save_file({name: tensor.detach().contiguous() for name, tensor in weights.items()}, str(new))
-
-    def load_snapshot(self, step: int) -> "dict[str, torch.Tensor]":
-        """Return the weights of a step; InputError if they are missing or damaged."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        path = self._snapshot_path(step)
-        try:
-            return load_file(str(path))
-        except (OSError, SafetensorError) as error:
-            raise InputError(
-                f"{path} is missing or damaged ({error}), but its weights are averaged: restore it, or train "
-                "again"
-            ) from None
-
-    def remove_snapshots(self, but: Sequence[int]) -> None:
-        """Remove the weights of all other steps."""
-        kept = [self._snapshot_path(step) for step in but]
-        for path in self.snapshots_path.iterdir():
-            if path not in kept:
-                path.unlink()
-
-    def _snapshot_path(self, step: int) -> Path:
-        return self.snapshots_path / f"step{step}.safetensors"
 
     # Logs and results
 
@@ -528,13 +373,9 @@ class RunDirectory:
         write_whole(self.card_path, text.encode())
 
 
-def _fingerprint(tokenizers: "Tokenizers") -> str:
+def fingerprint(tokenizers: "Tokenizers") -> str:
+    """What weights and exports know their tokenizers by."""
     return f"{tokenizers.src.sha256} {tokenizers.tgt.sha256}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_lines(path: Path) -> list[str]:
