@@ -23,8 +23,7 @@ from tiny_training import (
 
 from translate.batches import IdPairs
 from translate.platforms import choose_plan
-from translate.training import recorded
-from translate.training import trainer as training
+from translate.training import processes, recorded, setup
 from translate.training.loss import Objective, batch_loss, padded_batch_loss
 from translate.training.prepare import prepare_run
 from translate.training.recorded import CudaGraphs, GradientStep
@@ -136,8 +135,8 @@ def resident_training(monkeypatch):
     def plan(*arguments):
         return choose_plan(*arguments)._replace(resident=True, graphs=True)
 
-    monkeypatch.setattr(training, "choose_plan", plan)
-    monkeypatch.setattr(training, "CudaGraphs", lambda: tape)
+    monkeypatch.setattr(processes, "choose_plan", plan)
+    monkeypatch.setattr(setup, "CudaGraphs", lambda: tape)
     return tape
 
 

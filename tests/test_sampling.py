@@ -24,9 +24,10 @@ from translate.errors import InputError
 from translate.platforms import Facts
 from translate.ranks import Place
 from translate.tokenizer import BACKWARDS_ID, EOS_ID, Tokenizer, Tokenizers
-from translate.training import trainer as training
+from translate.training import processes
 from translate.training.guide import piece_links
 from translate.training.prepare import prepare_run
+from translate.training.processes import plan_training
 from translate.training.sampling import SampledPairs
 from translate.training.trainer import resume, train
 
@@ -277,9 +278,9 @@ def test_a_text_of_other_pairs_is_refused(make, tmp_path, tokenizers):
 
 def test_on_a_gpu_the_host_makes_the_batches(tmp_path, monkeypatch):
     config = sampled_config(tmp_path, device="auto", precision="auto")
-    monkeypatch.setattr(training, "gather_facts", lambda: GPU)
-    assert training._plan(replace(config, tokenizer=TokenizerConfig()), Place()).resident
-    plan = training._plan(config, Place())
+    monkeypatch.setattr(processes, "gather_facts", lambda: GPU)
+    assert plan_training(replace(config, tokenizer=TokenizerConfig()), Place()).resident
+    plan = plan_training(config, Place())
     assert (plan.device, plan.resident, plan.graphs) == ("cuda", False, False)
 
 

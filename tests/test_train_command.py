@@ -160,7 +160,7 @@ def test_wrong_settings_are_refused_before_anything_is_written(flags, code, mess
 
 def test_a_missing_device_is_said_before_any_work_is_done(files, tmp_path, monkeypatch, capsys):
     facts = Facts("Linux", 1, cpu_bf16=False, cuda=False, cuda_bf16=False, mps=False)
-    monkeypatch.setattr("translate.training.trainer.gather_facts", lambda: facts)
+    monkeypatch.setattr("translate.training.processes.gather_facts", lambda: facts)
     assert seq2see(*files, "--device", "cuda", "--out", tmp_path / "run") == 2
     err = capsys.readouterr().err
     assert "\nseq2see train: error: device cuda is not there: this machine has cpu\n" in err

@@ -25,11 +25,11 @@ from translate.platforms import Facts, choose_plan
 from translate.ranks import Place
 from translate.run_directory import RunDirectory
 from translate.torch_engine import TorchEngine
-from translate.training import trainer as training
 from translate.training.clock import Clock
 from translate.training.loss import Objective, batch_loss
 from translate.training.module import TrainingModule
 from translate.training.prepare import prepare_run
+from translate.training.processes import count_processes
 from translate.training.schedule import learning_rate_factor
 from translate.training.trainer import resume, train
 from translate.translator import translate_texts
@@ -304,7 +304,7 @@ def test_the_precision_is_chosen_once(fast, tmp_path, monkeypatch):
     """Or a run would become another one when it is resumed on another machine."""
     for machine in (fast, not fast):
         facts = Facts("Linux", 1, cpu_bf16=machine, cuda=False, cuda_bf16=False, mps=False)
-        monkeypatch.setattr("translate.training.trainer.gather_facts", lambda facts=facts: facts)
+        monkeypatch.setattr("translate.training.processes.gather_facts", lambda facts=facts: facts)
         if machine == fast:
             run = train(tiny_config(tmp_path, precision="auto", max_steps=1), tmp_path / "run")
         else:
@@ -320,7 +320,7 @@ def test_only_on_a_cpu_processes_share_the_batches(device, processes, tmp_path):
     """Though a run that began on one is resumed elsewhere."""
     facts = Facts("Linux", 4, cpu_bf16=False, cuda=True, cuda_bf16=True, mps=False)
     plan = choose_plan(device, "float32", facts)
-    assert training._processes(tiny_config(tmp_path, processes=2), plan, Place()) == processes
+    assert count_processes(tiny_config(tmp_path, processes=2), plan, Place()) == processes
 
 
 def test_the_randomness_of_a_step_depends_on_its_number_alone(tmp_path, monkeypatch):

@@ -8,11 +8,13 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
+from torch.utils.data import DataLoader
 
-from translate.batches import BatchLoader
+from translate.batches import Batch, BatchLoader, collate
 from translate.collective import Ranks
 from translate.config import Config
 from translate.evaluation import bleu
+from translate.grouping import group_by_tokens
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizers
 from translate.torch_engine import TorchEngine
@@ -92,6 +94,16 @@ class Validation(Callback):
         if self.may_stop and 0 < self.config.training.patience <= self.not_better:
             log.info("BLEU has not risen for %d validations: training stops early", self.not_better)
             trainer.should_stop = True
+
+    def batches(self) -> DataLoader[Batch]:
+        """The validation text, without what is too long."""
+        most = self.config.data.max_length
+        src = [row[:most] for row in self.tokenizers.src.encode_batch(self.src)]
+        tgt = [row[:most] for row in self.tokenizers.tgt.encode_batch(self.tgt)]
+        lengths = [len(src_row) + len(tgt_row) + 2 for src_row, tgt_row in zip(src, tgt, strict=True)]
+        groups = group_by_tokens(lengths, self.config.data.batch_tokens)
+        batches = [collate([src[n] for n in group], [tgt[n] for n in group]) for group in groups]
+        return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]  # a list is dataset enough
 
     def _bleu(self, module: TrainingModule, src: Sequence[str], tgt: Sequence[str]) -> float:
         mine = slice(self.ranks.rank, None, self.ranks.size)
