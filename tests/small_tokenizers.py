@@ -6,7 +6,7 @@ import random
 import sentencepiece
 from hypothesis import strategies as st
 
-from translate.config import TokenizerConfig
+from translate.config.tokenizer import TokenizerConfig
 from translate.tokenizer import Tokenizer
 
 TEXT = "der die das Hund Katze läuft schläft springt über grüne Wiese heute morgen the a dog cat runs sleeps"

@@ -24,7 +24,6 @@ from translate.errors import InputError
 from translate.platforms import Facts
 from translate.ranks import Place
 from translate.tokenizer import BACKWARDS_ID, EOS_ID, Tokenizer, Tokenizers
-from translate.training import processes
 from translate.training.guide import piece_links
 from translate.training.prepare import prepare_run
 from translate.training.processes import plan_training
@@ -278,7 +277,7 @@ def test_a_text_of_other_pairs_is_refused(make, tmp_path, tokenizers):
 
 def test_on_a_gpu_the_host_makes_the_batches(tmp_path, monkeypatch):
     config = sampled_config(tmp_path, device="auto", precision="auto")
-    monkeypatch.setattr(processes, "gather_facts", lambda: GPU)
+    monkeypatch.setattr("translate.training.processes.gather_facts", lambda: GPU)
     assert plan_training(replace(config, tokenizer=TokenizerConfig()), Place()).resident
     plan = plan_training(config, Place())
     assert (plan.device, plan.resident, plan.graphs) == ("cuda", False, False)
