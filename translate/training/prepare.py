@@ -26,7 +26,7 @@ from translate.training.guide import piece_links
 from translate.training.initial import open_initial, read_old_text
 from translate.training.mixture import Part, each_epoch
 from translate.training.sampling import check_tables
-from translate.training.text import Pair, StoredPairs, describe_origin, read_links, read_text
+from translate.training.text import Pair, StoredPairs, Text, describe_origin, read_links, read_text
 
 log = logging.getLogger(__name__)
 
@@ -42,76 +42,84 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
         InputError: the corpus or tokenizer is missing or bad, or `out` is not empty.
         UsageError: no corpus was named, or more than one; settings that do not go together.
     """
-
-    def prepare(run: RunDirectory) -> None:
-        with TemporaryDirectory(dir=run.path) as aside:
-            text = read_text(config.data, config.training.seed, Path(aside, "train"))
-            origin = describe_origin(config.data)
-            parts = [Part("training", origin, text.train)]
-            if config.data.monolingual is not None:
-                parts.append(back_translate(config, text, Path(aside, "back"), translations))
-                run.save_back_translated(parts[-1].pairs)
-            if old is not None and config.initial.mix:
-                parts.append(read_old_text(config, old, text.valid, Path(aside, "old")))
-            tokenizers = _make_tokenizers(config.tokenizer, text.train) if old is None else old.tokenizers()
-            if config.tokenizer.sampling_alpha:
-                check_tables(tokenizers)
-            fits = _write_ids(run, parts, tokenizers, config.data.max_length)
-            used = [sum(of_part) for of_part in fits]
-            if config.training.alignment == "guided" and config.training.alignment_links != "self":
-                links = _word_links(config, parts)
-                pieces = piece_links(_all_pairs(parts), links, tokenizers, config.data.max_length)
-                run.save_links(lambda path: write_links(path, pieces))
-            joint = tokenizers.src is tokenizers.tgt  # given tokenizers may be other than the setting says
-            if config.data.directions == "both" and not joint:
-                raise UsageError(
-                    "data.directions both needs one vocabulary for both languages, but there is one for "
-                    "each: set tokenizer.joint true, or tokenizer.path to one tokenizer.model"
-                )
-            src_lang = config.data.src_lang or text.src_lang
-            tgt_lang = config.data.tgt_lang or text.tgt_lang
-            if old is not None:
-                src_lang = src_lang or old.config.data.src_lang
-                tgt_lang = tgt_lang or old.config.data.tgt_lang
-            run.save_config(
-                replace(
-                    config,
-                    data=replace(config.data, src_lang=src_lang, tgt_lang=tgt_lang),
-                    tokenizer=replace(config.tokenizer, joint=joint),
-                )
-            )
-            run.save_tokenizers(tokenizers)
-            run.save_valid(text.valid)
-            if old is not None:
-                run.save_initial(old)
-                run.save_old_valid(old)
-            # What the model card says of the data; the hashes tell whether two runs had the same.
-            about: dict[str, Any] = {
-                "from": origin,
-                "train_pairs": len(text.train),
-                "train_pairs_used": used[0],
-                "train_sha256": _hash(text.train),
-                "valid_pairs": len(text.valid),
-                "valid_sha256": _hash(text.valid),
-            }
-            if len(parts) > 1:
-                about["parts"] = _describe(parts, used)
-            if old is not None:
-                about["initial"] = {"run": str(old.path), "weights_sha256": old.weights_sha256()}
-            if config.tokenizer.sampling_alpha:
-                write_text(run.text_path, compress(_all_pairs(parts), chain.from_iterable(fits)))
-                about["text_sha256"] = run.text_sha256()
-            run.save_json(run.data_path, about)
-
     old = open_initial(config)
     translations = kept_beside(out)
-    run = RunDirectory.create(out, prepare)
+    run = RunDirectory.create(out, lambda run: _prepare(run, config, old, translations))
     translations.unlink(missing_ok=True)
     give_back_freed_memory()  # a tokenizer's training needs much
     return run
 
 
-def _describe(parts: Sequence[Part], used: Sequence[int]) -> list[dict[str, Any]]:
+def _prepare(run: RunDirectory, config: Config, old: RunDirectory | None, translations: Path) -> None:
+    with TemporaryDirectory(dir=run.path) as aside:
+        text = read_text(config.data, config.training.seed, Path(aside, "train"))
+        parts = [Part("training", describe_origin(config.data), text.train)]
+        if config.data.monolingual is not None:
+            parts.append(back_translate(config, text, Path(aside, "back"), translations))
+            run.save_back_translated(parts[-1].pairs)
+        if old is not None and config.initial.mix:
+            parts.append(read_old_text(config, old, text.valid, Path(aside, "old")))
+        tokenizers = _make_tokenizers(config.tokenizer, text.train) if old is None else old.tokenizers()
+        if config.tokenizer.sampling_alpha:
+            check_tables(tokenizers)
+        fits = _write_ids(run, parts, tokenizers, config.data.max_length)
+        if config.training.alignment == "guided" and config.training.alignment_links != "self":
+            links = _word_links(config, parts)
+            pieces = piece_links(_all_pairs(parts), links, tokenizers, config.data.max_length)
+            run.save_links(lambda path: write_links(path, pieces))
+        run.save_config(_resolve(config, text, tokenizers, old))
+        run.save_tokenizers(tokenizers)
+        run.save_valid(text.valid)
+        if old is not None:
+            run.save_initial(old)
+            run.save_old_valid(old)
+        about = _describe(text, parts, [sum(of_part) for of_part in fits], old)
+        if config.tokenizer.sampling_alpha:
+            write_text(run.text_path, compress(_all_pairs(parts), chain.from_iterable(fits)))
+            about["text_sha256"] = run.text_sha256()
+        run.save_json(run.data_path, about)
+
+
+def _resolve(config: Config, text: Text, tokenizers: Tokenizers, old: RunDirectory | None) -> Config:
+    """Return the settings as they came to be: the languages, and whether the vocabulary is joint."""
+    joint = tokenizers.src is tokenizers.tgt  # given tokenizers may be other than the setting says
+    if config.data.directions == "both" and not joint:
+        raise UsageError(
+            "data.directions both needs one vocabulary for both languages, but there is one for "
+            "each: set tokenizer.joint true, or tokenizer.path to one tokenizer.model"
+        )
+    src_lang = config.data.src_lang or text.src_lang
+    tgt_lang = config.data.tgt_lang or text.tgt_lang
+    if old is not None:
+        src_lang = src_lang or old.config.data.src_lang
+        tgt_lang = tgt_lang or old.config.data.tgt_lang
+    return replace(
+        config,
+        data=replace(config.data, src_lang=src_lang, tgt_lang=tgt_lang),
+        tokenizer=replace(config.tokenizer, joint=joint),
+    )
+
+
+def _describe(
+    text: Text, parts: Sequence[Part], used: Sequence[int], old: RunDirectory | None
+) -> dict[str, Any]:
+    """What the model card says of the data; the hashes tell whether two runs had the same."""
+    about: dict[str, Any] = {
+        "from": parts[0].origin,
+        "train_pairs": len(text.train),
+        "train_pairs_used": used[0],
+        "train_sha256": _hash(text.train),
+        "valid_pairs": len(text.valid),
+        "valid_sha256": _hash(text.valid),
+    }
+    if len(parts) > 1:
+        about["parts"] = _describe_parts(parts, used)
+    if old is not None:
+        about["initial"] = {"run": str(old.path), "weights_sha256": old.weights_sha256()}
+    return about
+
+
+def _describe_parts(parts: Sequence[Part], used: Sequence[int]) -> list[dict[str, Any]]:
     """What data.json says of each part, in the order of the ids."""
     described = []
     for part, count, drawn in zip(parts, used, each_epoch(parts, used), strict=True):
