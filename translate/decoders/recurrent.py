@@ -192,6 +192,10 @@ class SteppingDecoder(RecurrentDecoder):
         self.from_below = nn.ModuleList(nn.Linear(size, width) for _ in range(layers - 1))
         self.readout = Readout(size, attention.context_size, embedding_size, dropout, context_only)
         self.dropout = Dropout(dropout)
+        self.add_layers(size, cell)
+
+    def add_layers(self, size: int, cell: CellType) -> None:
+        """Add what a subclass has besides: nothing."""
 
     def start(self, values: Float[Tensor, "B S M"], mask: Bool[Tensor, "B S"]) -> RecurrentState:
         """Prepare the memory and the first state."""
@@ -325,22 +329,8 @@ class ConditionalDecoder(SteppingDecoder):
     in both steps.
     """
 
-    def __init__(
-        self,
-        attention: Attention,
-        memory_size: int,
-        embedding_size: int,
-        size: int,
-        layers: int = 1,
-        cell: CellType = "gru",
-        dropout: float = 0.0,
-        context_only: float = 0.0,
-        coverage: bool = False,
-        fused: bool = False,
-    ) -> None:
-        super().__init__(
-            attention, memory_size, embedding_size, size, layers, cell, dropout, context_only, coverage, fused
-        )
+    def add_layers(self, size: int, cell: CellType) -> None:
+        """Add the gates that read the token; those of the first layer then read the context."""
         self.token_gates = Gates(size, cell)
 
     def _loop_weights(self) -> Weights:
