@@ -309,7 +309,7 @@ def search_texts(
     rows = [[*tag, *part.ids] for part in parts]
     limits = [max_length(len(part.ids), search) for part in parts]
     demands = None
-    if options.steering is not None:
+    if options.steering:  # and it asks for something
         demands = demands_of(options.steering, tokenizers, parts, first_line, search)
     if demands is not None:
         limits = [limit + demand.length for limit, demand in zip(limits, demands, strict=True)]
