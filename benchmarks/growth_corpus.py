@@ -1,16 +1,19 @@
 """Text of any size and of sentences of any length, from the grammar of `seq2see corpus synthetic`.
 
 The grammar's own thousand words would soon repeat themselves, so invented nouns are added until there are
-some 32,000 word types in each language; they inflect, and come as often as Zipf's law has it. The text is
-written as it is drawn, so that its size is limited by the disk only.
+some 32,000 word types in each language; they inflect, and come as often as Zipf's law has it. The first
+million pairs are drawn one by one; further ones are these with other invented nouns, each for one of the same
+kind and declension, which makes the sentences that the grammar would have made of them. No source comes
+twice. The text is written as it is drawn, so that its size is limited by the disk only.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from itertools import islice
+from itertools import chain, count, islice
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import TextIO
 
 from translate.corpora.synthetic.forms import Noun
@@ -27,6 +30,7 @@ NOUNS_A_KIND = 3_150
 SECOND_SENTENCE = 0.4
 LONGEST_SENTENCE = 14  # words
 STOCK = 20_000  # sentences that long texts are put together from
+DRAWN = 1_000_000  # pairs, which take four minutes; each round of new nouns for them takes a few seconds
 
 Pair = tuple[str, str]
 Sides = tuple[TextIO, TextIO]  # where sources and targets are written
@@ -34,9 +38,11 @@ Sides = tuple[TextIO, TextIO]  # where sources and targets are written
 
 def write_growing(folders: Mapping[int, Path]) -> None:
     """Write the first pairs of one text into a folder for each size, as `train`, and others as `valid`."""
-    pairs = _distinct(_captions())
-    valid = list(islice(pairs, VALID_PAIRS))
+    first = islice(_distinct(_captions()), VALID_PAIRS + DRAWN)
     with ExitStack() as stack:
+        drawn = Path(stack.enter_context(TemporaryDirectory()), "drawn")
+        pairs = _distinct(chain(_kept(first, drawn), _with_other_nouns(drawn)))
+        valid = list(islice(pairs, VALID_PAIRS))
         files = {}
         for size, folder in folders.items():
             folder.mkdir(parents=True)
@@ -46,6 +52,7 @@ def write_growing(folders: Mapping[int, Path]) -> None:
         for size in sorted(files):
             _write(islice(pairs, size - written), *(files[other] for other in files if other >= size))
             written = size
+        pairs.close()
 
 
 def write_long(folder: Path, words: int, count: int) -> None:
@@ -107,6 +114,48 @@ def _captions() -> Iterator[Pair]:
             yield src, tgt
 
 
+def _kept(pairs: Iterable[Pair], path: Path) -> Iterator[Pair]:
+    """Yield the pairs, each written to a file as well."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for src, tgt in pairs:
+            file.write(f"{src}\t{tgt}\n")
+            yield src, tgt
+
+
+def _with_other_nouns(path: Path) -> Iterator[Pair]:
+    """Read the pairs of a file again and again, each time with other invented nouns."""
+    nouns = invent_nouns(Random(SEED))  # those of `_captions`
+    invented = [[noun for noun in nouns[kind] if noun not in NOUNS[kind]] for kind in KINDS]
+    alike = {
+        (kind, column): [noun for noun in of_kind if noun.column == column]
+        for kind, of_kind in enumerate(invented)
+        for column in range(3)
+    }
+    forms = {
+        form: (key, noun, number)
+        for key, of_key in alike.items()
+        for noun in of_key
+        for number, form in enumerate((noun.en, noun.en_plural, noun.de, noun.plural))
+    }
+    for seed in count(SEED + 1):
+        random = Random(seed)
+        with path.open(encoding="utf-8", newline="\n") as file:
+            for line in file:
+                chosen: dict[Noun, Noun] = {}
+                sides = []
+                for text in line[:-1].split("\t"):
+                    words = text.split(" ")
+                    for place, word in enumerate(words):
+                        if word in forms:
+                            key, noun, number = forms[word]
+                            if noun not in chosen:
+                                chosen[noun] = random.choice(alike[key])
+                            other = chosen[noun]
+                            words[place] = (other.en, other.en_plural, other.de, other.plural)[number]
+                    sides.append(" ".join(words))
+                yield sides[0], sides[1]
+
+
 def _texts_of(words: int) -> Iterator[Pair]:
     """Texts of just so many English words, at least five."""
     random = Random(SEED)
@@ -126,7 +175,7 @@ def _texts_of(words: int) -> Iterator[Pair]:
         yield " ".join(src for src, _ in chosen), " ".join(tgt for _, tgt in chosen)
 
 
-def _distinct(pairs: Iterator[Pair]) -> Iterator[Pair]:
+def _distinct(pairs: Iterator[Pair]) -> Generator[Pair]:
     """Leave out what came before; eight bytes are kept of each source."""
     seen: set[bytes] = set()
     for src, tgt in pairs:
