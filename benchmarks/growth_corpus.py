@@ -8,9 +8,10 @@ twice. The text is written as it is drawn, so that its size is limited by the di
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from itertools import chain, count, islice
+from itertools import chain, islice
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -30,9 +31,11 @@ NOUNS_A_KIND = 3_150
 SECOND_SENTENCE = 0.4
 LONGEST_SENTENCE = 14  # words
 STOCK = 20_000  # sentences that long texts are put together from
-DRAWN = 1_000_000  # pairs, which take four minutes; each round of new nouns for them takes a few seconds
+DRAWN = 1_000_000  # pairs: they take minutes, and what is made of them seconds
+VARIANTS = 12  # of a pair, by its nouns
 
 Pair = tuple[str, str]
+Forms = tuple[str, str, str, str]  # of a noun: singular and plural, in English and German
 Sides = tuple[TextIO, TextIO]  # where sources and targets are written
 
 
@@ -123,37 +126,34 @@ def _kept(pairs: Iterable[Pair], path: Path) -> Iterator[Pair]:
 
 
 def _with_other_nouns(path: Path) -> Iterator[Pair]:
-    """Read the pairs of a file again and again, each time with other invented nouns."""
-    nouns = invent_nouns(Random(SEED))  # those of `_captions`
-    invented = [[noun for noun in nouns[kind] if noun not in NOUNS[kind]] for kind in KINDS]
-    alike = {
-        (kind, column): [noun for noun in of_kind if noun.column == column]
-        for kind, of_kind in enumerate(invented)
-        for column in range(3)
-    }
-    forms = {
-        form: (key, noun, number)
-        for key, of_key in alike.items()
-        for noun in of_key
-        for number, form in enumerate((noun.en, noun.en_plural, noun.de, noun.plural))
-    }
-    for seed in count(SEED + 1):
-        random = Random(seed)
+    """Read the pairs of a file, and yield each of them several times with other invented nouns."""
+    random = Random(SEED)
+    nouns = invent_nouns(random)  # those of `_captions`
+    alike: dict[tuple[str, int], list[Forms]] = {}
+    known: dict[
+        str, tuple[list[Forms], Forms, int]
+    ] = {}  # of a form: those it may become, its own, which one
+    for kind in KINDS:
+        for noun in nouns[kind]:
+            if noun not in NOUNS[kind]:
+                forms = noun.en, noun.en_plural, noun.de, noun.plural
+                same = alike.setdefault((kind, noun.column), [])
+                same.append(forms)
+                known |= {form: (same, forms, which) for which, form in enumerate(forms)}
+    while True:
         with path.open(encoding="utf-8", newline="\n") as file:
             for line in file:
-                chosen: dict[Noun, Noun] = {}
-                sides = []
-                for text in line[:-1].split("\t"):
-                    words = text.split(" ")
-                    for place, word in enumerate(words):
-                        if word in forms:
-                            key, noun, number = forms[word]
-                            if noun not in chosen:
-                                chosen[noun] = random.choice(alike[key])
-                            other = chosen[noun]
-                            words[place] = (other.en, other.en_plural, other.de, other.plural)[number]
-                    sides.append(" ".join(words))
-                yield sides[0], sides[1]
+                words = line[:-1].replace("\t", " \t ").split(" ")
+                found = [(place, *known[word]) for place, word in enumerate(words) if word in known]
+                count = Counter((forms, which < 2) for _, _, forms, which in found)
+                # What is spelled like a noun but has another translation is none, such as `for`.
+                found = [each for each in found if count[each[2], True] == count[each[2], False]]
+                for _ in range(VARIANTS if found else 0):
+                    chosen = {forms: random.choice(same) for _, same, forms, _ in found}
+                    for place, _, forms, which in found:
+                        words[place] = chosen[forms][which]
+                    src, tgt = " ".join(words).split(" \t ")
+                    yield src, tgt
 
 
 def _texts_of(words: int) -> Iterator[Pair]:
