@@ -85,7 +85,8 @@ def keep(entry: Path, ids: Path, fits: bytes) -> None:
         if not entry.is_dir():  # else another run was quicker, with the same
             log.warning("the ids cannot be kept for other runs: %s", error)
         return
-    log.info("kept these ids for other runs in %s", entry)
+    size = (ids / IDS).stat().st_size / 1e6
+    log.info("kept these ids for other runs in %s (%.1f MB; may be removed at any time)", entry, size)
 
 
 def _link(old: Path, new: Path) -> None:
