@@ -16,7 +16,6 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +77,7 @@ def measure(
         }
         limit = find_limit(row, options) if row["from"].endswith("limited") else None
         cores = options.cores[: row["cores"]]
-        with (
-            MemoryWatch(run, watching) as memory,
-            memory_limit(limit) if limit else nullcontext([]) as prefix,
-        ):
+        with MemoryWatch(run, watching) as memory, memory_limit(limit) as prefix:
             result = run_program(options, "seq2see", "grow_seq2see.py", job, cores, environment, prefix)
         if row["from"] == "text" and not row["words"]:
             shutil.rmtree(kept, ignore_errors=True)
@@ -100,7 +96,8 @@ def find_limit(row: Row, options: argparse.Namespace) -> int:
         for each in rows
         if (each["pairs"], each["from"]) == (min(options.sizes), "text") and not each["words"]
     )
-    return 1024 * highest_peak(smallest) + BYTES_A_PAIR * (row["pairs"] - smallest["pairs"])
+    more: int = row["pairs"] - smallest["pairs"]
+    return 1024 * highest_peak(smallest) + BYTES_A_PAIR * more
 
 
 def make_text(options: argparse.Namespace) -> None:

@@ -33,8 +33,8 @@ def growth_tables(results: Results) -> str:
 
 
 def _pairs_table(rows: list[Row]) -> list[str]:
-    header = ["pairs", "preparing, s", "again, s", "preparing, peak MB", "training, peak MB"]
-    header += ["training, steady MB", "planning an epoch, s", "first step of a prepared run, s"]
+    header = ["pairs", "preparing, CPU s", "again, CPU s", "preparing, peak MB", "training, peak MB"]
+    header += ["training, steady MB", "planning an epoch, CPU s", "first step of a prepared run, CPU s"]
     header += ["source+target tokens/s", "on two cores", "two cores, steady MB"]
     lines = []
     for pairs in sorted({row["pairs"] for row in rows}):
@@ -49,14 +49,14 @@ def _pairs_table(rows: list[Row]) -> list[str]:
         lines.append(
             [
                 f"{pairs:,}",
-                f"{_of(text, 'preparing_seconds'):,.0f}",
-                _seconds(cache, "preparing_seconds"),
+                f"{_of(text, 'preparing_cpu_seconds'):,.0f}",
+                _seconds(cache, "preparing_cpu_seconds"),
                 *(
                     _megabytes(text, name)
                     for name in ("peak_preparing_kib", "peak_running_kib", "steady_kib")
                 ),
-                _seconds(ids, "planning_seconds"),
-                _seconds(ids, "first_step_seconds"),
+                _seconds(ids, "planning_cpu_seconds"),
+                _seconds(ids, "first_step_cpu_seconds"),
                 _rate(ids),
                 _rate(both),
                 _megabytes(both, "steady_kib"),

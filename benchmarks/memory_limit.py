@@ -9,14 +9,18 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 @contextmanager
-def memory_limit(size: int) -> Iterator[list[str]]:
+def memory_limit(size: int | None) -> Iterator[list[str]]:
     """Yield what is put before a command so that it and its children get no more than `size` bytes.
 
-    Swapping does not help them. Pages of files count too, but are given back when memory is short.
+    Nothing, when there is no limit. Swapping does not help them. Pages of files count too, but are given back
+    when memory is short.
 
     Raises:
         OSError: no such group can be made.
     """
+    if size is None:
+        yield []
+        return
     second = (ROOT / "cgroup.controllers").is_file()
     group = ROOT / f"{'' if second else 'memory/'}seq2see_{os.getpid()}"
     group.mkdir()
