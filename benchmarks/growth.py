@@ -4,11 +4,14 @@
     python benchmarks/speed_tables.py
 
 The text is made once, by growth_corpus.py, and kept. A model is first trained from text at every size, which
-shows what preparing costs; then again and again from what was prepared, the sizes in turns, which shows the
-speed. What is in the results already is not measured again.
+shows what preparing costs; then from the same text, whose ids are in the cache now; then again and again from
+what was prepared, the sizes in turns, which shows the speed. In the end the largest corpus is trained on with
+as much memory as the smallest one has taken and 32 bytes for each further pair, a cgroup's limit where one
+can be made. What is in the results already is not measured again.
 """
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -17,13 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from growth_corpus import SRC, TGT, write_growing, write_long
-from growth_table import GROWTH
+from growth_table import GROWTH, highest_peak
 from measuring import Row, add_arguments, machine, measure_in_turns, run_program, start
 from memory import MemoryWatch
+from memory_limit import memory_limit, why_no_limit
 
 from translate.platforms import choose_plan, gather_facts
 
-SIZES = (30_000, 300_000, 3_000_000)  # pairs
+SIZES = (30_000, 1_000_000, 10_000_000)  # pairs
+BYTES_A_PAIR = 32  # that memory may grow by
 LENGTHS = (10, 25, 50, 100, 200)  # words
 WORDS = 400_000  # of a corpus whose sentences are all of one length
 BATCH_TOKENS, VOCABULARY, MAX_LENGTH = 4096, 8000, 1024
@@ -33,14 +38,16 @@ def list_rows(sizes: list[int], cores: int) -> tuple[list[Row], list[Row], list[
     """What is measured from text, from what was prepared then, and only once besides."""
     usual = {"model": "transformer", "cores": 1, "words": 0}
     from_text = [{**usual, "pairs": size, "from": "text"} for size in sizes]
+    from_cache = [{**row, "from": "cache"} for row in from_text]
     prepared = [{**usual, "pairs": size, "from": "ids"} for size in sizes]
+    limited = [{**row, "from": f"{row['from']}, limited"} for row in (prepared[-1], from_text[-1])]
     on_two_cores = [{**row, "cores": 2} for row in (prepared[0], prepared[-1])] if cores > 1 else []
     of_length = [
         {"model": model, "cores": 1, "words": words, "pairs": WORDS // words, "from": "text"}
         for model in ("transformer", "recurrent")
         for words in LENGTHS
     ]
-    return from_text, prepared, on_two_cores + of_length
+    return from_text + from_cache, prepared, limited + on_two_cores + of_length
 
 
 def measure(
@@ -48,9 +55,14 @@ def measure(
 ) -> dict[str, Any]:
     """Train until the speed is known, in a folder that is thrown away."""
     kept = options.work / f"run_{row['pairs']}"  # as it was before the first step
+    cache = options.work / f"cache_{row['pairs']}"
+    if row["from"] == "text":
+        shutil.rmtree(cache, ignore_errors=True)
+    cached = row["from"] in ("text", "cache") and not row["words"]
+    environment = {"SEQ2SEE_CACHE": str(cache) if cached else ""}
     with tempfile.TemporaryDirectory(dir=options.work) as work:
         run = Path(work, "run")
-        if row["from"] == "ids":
+        if row["from"].startswith("ids"):
             shutil.copytree(kept, run, copy_function=os.link)
         corpus = options.work / (f"words_{row['words']}" if row["words"] else f"pairs_{row['pairs']}")
         # What is measured by length has the pieces of the smallest text of the other kind.
@@ -63,16 +75,29 @@ def measure(
             "threads": row["cores"],
             "work": work,
         }
-        with MemoryWatch(run, watching) as memory:
-            cores = options.cores[: row["cores"]]
-            result = run_program(options, "seq2see", "grow_seq2see.py", job, cores, {})
+        limit = find_limit(row, options) if row["from"].endswith("limited") else None
+        cores = options.cores[: row["cores"]]
+        with MemoryWatch(run, watching) as memory, memory_limit(limit) as prefix:
+            result = run_program(options, "seq2see", "grow_seq2see.py", job, cores, environment, prefix)
         if row["from"] == "text" and not row["words"]:
             shutil.rmtree(kept, ignore_errors=True)
             shutil.rmtree(run / "tensorboard")
             run.rename(kept)
     if not result["last_loss"] < result["first_loss"]:
         raise RuntimeError(f"its loss went from {result['first_loss']} to {result['last_loss']}: no training")
-    return {**result, **memory.result(shared["seconds"])}
+    return {**result, **({"limit_kib": limit // 1024} if limit else {}), **memory.result(shared["seconds"])}
+
+
+def find_limit(row: Row, options: argparse.Namespace) -> int:
+    """The bytes that a corpus may take: what the smallest one has taken, and some for each pair."""
+    rows = json.loads(options.results.read_text(encoding="utf-8"))["rows"]
+    smallest = next(
+        each
+        for each in rows
+        if (each["pairs"], each["from"]) == (min(options.sizes), "text") and not each["words"]
+    )
+    more: int = row["pairs"] - smallest["pairs"]
+    return 1024 * highest_peak(smallest) + BYTES_A_PAIR * more
 
 
 def make_text(options: argparse.Namespace) -> None:
@@ -106,6 +131,9 @@ def main() -> int:
     }
     about = {"machine": machine(), "settings": shared}
     from_text, prepared, others = list_rows(sorted(options.sizes), len(options.cores))
+    if problem := why_no_limit():
+        print(f"left out what is limited: {problem}", file=sys.stderr)
+        others = [row for row in others if not row["from"].endswith("limited")]
     once = argparse.Namespace(**{**vars(options), "repeats": 1})
     elsewhere = everywhere - {options.cores[0]} or everywhere
     failed = 0

@@ -1,16 +1,20 @@
 """Text of any size and of sentences of any length, from the grammar of `seq2see corpus synthetic`.
 
 The grammar's own thousand words would soon repeat themselves, so invented nouns are added until there are
-some 32,000 word types in each language; they inflect, and come as often as Zipf's law has it. The text is
-written as it is drawn, so that its size is limited by the disk only.
+some 32,000 word types in each language; they inflect, and come as often as Zipf's law has it. The first
+million pairs are drawn one by one; further ones are these with other invented nouns, each for one of the same
+kind and declension, which makes the sentences that the grammar would have made of them. No source comes
+twice. The text is written as it is drawn, so that its size is limited by the disk only.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import TextIO
 
 from translate.corpora.synthetic.forms import Noun
@@ -27,16 +31,21 @@ NOUNS_A_KIND = 3_150
 SECOND_SENTENCE = 0.4
 LONGEST_SENTENCE = 14  # words
 STOCK = 20_000  # sentences that long texts are put together from
+DRAWN = 1_000_000  # pairs: they take minutes, and what is made of them seconds
+VARIANTS = 12  # of a pair, by its nouns
 
 Pair = tuple[str, str]
+Forms = tuple[str, str, str, str]  # of a noun: singular and plural, in English and German
 Sides = tuple[TextIO, TextIO]  # where sources and targets are written
 
 
 def write_growing(folders: Mapping[int, Path]) -> None:
     """Write the first pairs of one text into a folder for each size, as `train`, and others as `valid`."""
-    pairs = _distinct(_captions())
-    valid = list(islice(pairs, VALID_PAIRS))
+    first = islice(_distinct(_captions()), VALID_PAIRS + DRAWN)
     with ExitStack() as stack:
+        drawn = Path(stack.enter_context(TemporaryDirectory()), "drawn")
+        pairs = _distinct(chain(_kept(first, drawn), _with_other_nouns(drawn)))
+        valid = list(islice(pairs, VALID_PAIRS))
         files = {}
         for size, folder in folders.items():
             folder.mkdir(parents=True)
@@ -46,6 +55,7 @@ def write_growing(folders: Mapping[int, Path]) -> None:
         for size in sorted(files):
             _write(islice(pairs, size - written), *(files[other] for other in files if other >= size))
             written = size
+        pairs.close()
 
 
 def write_long(folder: Path, words: int, count: int) -> None:
@@ -107,6 +117,45 @@ def _captions() -> Iterator[Pair]:
             yield src, tgt
 
 
+def _kept(pairs: Iterable[Pair], path: Path) -> Iterator[Pair]:
+    """Yield the pairs, each written to a file as well."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for src, tgt in pairs:
+            file.write(f"{src}\t{tgt}\n")
+            yield src, tgt
+
+
+def _with_other_nouns(path: Path) -> Iterator[Pair]:
+    """Read the pairs of a file, and yield each of them several times with other invented nouns."""
+    random = Random(SEED)
+    nouns = invent_nouns(random)  # those of `_captions`
+    alike: dict[tuple[str, int], list[Forms]] = {}
+    known: dict[
+        str, tuple[list[Forms], Forms, int]
+    ] = {}  # of a form: those it may become, its own, which one
+    for kind in KINDS:
+        for noun in nouns[kind]:
+            if noun not in NOUNS[kind]:
+                forms = noun.en, noun.en_plural, noun.de, noun.plural
+                same = alike.setdefault((kind, noun.column), [])
+                same.append(forms)
+                known |= {form: (same, forms, which) for which, form in enumerate(forms)}
+    while True:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            for line in file:
+                words = line[:-1].replace("\t", " \t ").split(" ")
+                found = [(place, *known[word]) for place, word in enumerate(words) if word in known]
+                count = Counter((forms, which < 2) for _, _, forms, which in found)
+                # What is spelled like a noun but has another translation is none, such as `for`.
+                found = [each for each in found if count[each[2], True] == count[each[2], False]]
+                for _ in range(VARIANTS if found else 0):
+                    chosen = {forms: random.choice(same) for _, same, forms, _ in found}
+                    for place, _, forms, which in found:
+                        words[place] = chosen[forms][which]
+                    src, tgt = " ".join(words).split(" \t ")
+                    yield src, tgt
+
+
 def _texts_of(words: int) -> Iterator[Pair]:
     """Texts of just so many English words, at least five."""
     random = Random(SEED)
@@ -126,7 +175,7 @@ def _texts_of(words: int) -> Iterator[Pair]:
         yield " ".join(src for src, _ in chosen), " ".join(tgt for _, tgt in chosen)
 
 
-def _distinct(pairs: Iterator[Pair]) -> Iterator[Pair]:
+def _distinct(pairs: Iterator[Pair]) -> Generator[Pair]:
     """Leave out what came before; eight bytes are kept of each source."""
     seen: set[bytes] = set()
     for src, tgt in pairs:

@@ -33,26 +33,38 @@ def growth_tables(results: Results) -> str:
 
 
 def _pairs_table(rows: list[Row]) -> list[str]:
-    header = ["pairs", "preparing, s", "preparing, peak MB", "training, peak MB", "training, steady MB"]
+    header = [
+        "pairs",
+        "preparing, s",
+        "preparing, CPU s",
+        "again, CPU s",
+        "preparing, peak MB",
+        "training, peak MB",
+    ]
+    header += ["training, steady MB", "planning an epoch, CPU s", "first step of a prepared run, CPU s"]
     header += ["source+target tokens/s", "on two cores", "two cores, steady MB"]
     lines = []
     for pairs in sorted({row["pairs"] for row in rows}):
-        text, ids, both = (
+        text, cache, ids, both = (
             next(
                 (row for row in rows if (row["pairs"], row["from"], row["cores"]) == (pairs, source, cores)),
                 None,
             )
-            for source, cores in (("text", 1), ("ids", 1), ("ids", 2))
+            for source, cores in (("text", 1), ("cache", 1), ("ids", 1), ("ids", 2))
         )
         assert text is not None
         lines.append(
             [
                 f"{pairs:,}",
                 f"{_of(text, 'preparing_seconds'):,.0f}",
+                _seconds(text, "preparing_cpu_seconds"),
+                _seconds(cache, "preparing_cpu_seconds"),
                 *(
                     _megabytes(text, name)
                     for name in ("peak_preparing_kib", "peak_running_kib", "steady_kib")
                 ),
+                _seconds(ids, "planning_cpu_seconds"),
+                _seconds(ids, "first_step_cpu_seconds"),
                 _rate(ids),
                 _rate(both),
                 _megabytes(both, "steady_kib"),
@@ -69,7 +81,7 @@ def _growth(rows: list[Row]) -> str:
     )
     small, large = texts[0], texts[-1]
     more = large["pairs"] - small["pairs"]
-    peaks = [max(_of(row, "peak_preparing_kib"), _of(row, "peak_running_kib")) for row in (small, large)]
+    peaks = [highest_peak(row) for row in (small, large)]
     steady = [_of(row, "steady_kib") for row in (small, large)]
     lines = [
         f"From {small['pairs']:,} to {large['pairs']:,} pairs the highest peak grows by "
@@ -79,7 +91,20 @@ def _growth(rows: list[Row]) -> str:
     if ids:
         change = _tokens(ids[-1]) / _tokens(ids[0]) - 1
         lines.append(f"; the speed changes by {change:+.1%}")
-    return "".join([*lines, "."])
+    lines.append(".")
+    for row in rows:
+        if row["from"].endswith("limited"):
+            source = row["from"].partition(",")[0]
+            limit = _megabytes(row, "limit_kib")
+            lines.append(
+                f" {row['pairs']:,} pairs were also trained on from {source} in a cgroup of {limit} MB."
+            )
+    return "".join(lines)
+
+
+def highest_peak(row: Row) -> int:
+    """KiB, of preparing and training."""
+    return round(max(_of(row, "peak_preparing_kib"), _of(row, "peak_running_kib")))
 
 
 def _words_table(rows: list[Row]) -> list[str]:
@@ -110,6 +135,11 @@ def _sum(row: Row, name: str) -> float:
 
 def _of(row: Row, name: str) -> float:
     return median(float(each[name]) for each in row["measurements"])
+
+
+def _seconds(row: Row | None, name: str) -> str:
+    """Blank for what was not measured, as by the first version of this benchmark."""
+    return "" if row is None or name not in row["measurements"][0] else f"{_of(row, name):,.1f}"
 
 
 def _megabytes(row: Row | None, name: str) -> str:

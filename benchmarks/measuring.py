@@ -113,8 +113,13 @@ def run_program(
     job: Mapping[str, Any],
     cores: Sequence[int],
     environment: Mapping[str, str],
+    prefix: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run one of `peers/` in its system's environment, on these cores; return what it measured.
+
+    Args:
+        environment: further variables.
+        prefix: what the command begins with, such as one that limits it.
 
     Raises:
         RuntimeError: it failed; the end of what it said.
@@ -123,12 +128,13 @@ def run_program(
     asked, answered = options.work / "job.json", options.work / "result.json"
     answered.unlink(missing_ok=True)
     variables = {name: value for name, value in os.environ.items() if name not in KEEP_MEMORY}
-    variables |= {"OMP_NUM_THREADS": str(len(cores)), "HF_HUB_OFFLINE": "1", **environment}
+    variables |= {"OMP_NUM_THREADS": str(len(cores)), "HF_HUB_OFFLINE": "1", "SEQ2SEE_CACHE": ""}
+    variables |= environment
     variables["PYTHONPATH"] = str(ROOT) if python == sys.executable else ""
     os.sched_setaffinity(0, cores)  # the program inherits it
     asked.write_text(json.dumps({**job, "launched": time.time()}), encoding="utf-8")
     done = subprocess.run(
-        [python, str(PEERS / program), str(asked), str(answered)],
+        [*prefix, python, str(PEERS / program), str(asked), str(answered)],
         env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -9,6 +9,7 @@ import torch
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ["SEQ2SEE_CACHE"] = ""  # no test finds what another one has made, or the user's
     config.addinivalue_line(
         "markers", "optional: may be skipped even under CI=true, for want of what CI has not"
     )

@@ -7,12 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import write_ids
 
 from translate.batches import (
     SORTED_TOGETHER,
     Batch,
     BatchLoader,
     IdPairs,
+    Rows,
     collate,
     deal,
     plan_batches,
@@ -48,7 +50,7 @@ def pairs(tmp_path_factory):
     src = [[100 + i, *random.integers(4, 50, random.integers(0, 12)).tolist()] for i in range(97)]
     tgt = [random.integers(4, 50, len(row) + random.integers(0, 3)).tolist() for row in src]
     folder = tmp_path_factory.mktemp("ids") / "train"
-    IdPairs.write(folder, src, tgt)
+    write_ids(folder, src, tgt)
     return IdPairs(folder)
 
 
@@ -196,7 +198,7 @@ def test_little_is_padding_on_lengths_like_those_of_captions():
 
 def test_pairs_are_read_as_they_were_written(tmp_path):
     src, tgt = [[5, 6], [], [7]], [[8], [9, 4, 5], []]
-    IdPairs.write(tmp_path / "ids", src, tgt)
+    write_ids(tmp_path / "ids", src, tgt)
     pairs = IdPairs(tmp_path / "ids")
     assert len(pairs) == 3
     assert same(pairs.batch(np.array([0, 1, 2])), collate(src, tgt))
@@ -205,7 +207,7 @@ def test_pairs_are_read_as_they_were_written(tmp_path):
 
 def test_in_both_directions_each_pair_is_there_again_with_its_source_marked(tmp_path):
     src, tgt = [[5, 6], [], [7]], [[8], [9, 4, 5], []]
-    IdPairs.write(tmp_path / "ids", src, tgt)
+    write_ids(tmp_path / "ids", src, tgt)
     pairs = IdPairs(tmp_path / "ids", both=True)
     assert len(pairs) == 6
     assert pairs.src_lengths.tolist() == [3, 1, 2, 3, 5, 2]
@@ -216,7 +218,7 @@ def test_in_both_directions_each_pair_is_there_again_with_its_source_marked(tmp_
 
 def test_in_both_directions_an_epoch_has_each_pair_once_in_each(tmp_path):
     src, tgt = [[n] * (n % 5) for n in range(4, 40)], [[n, n] for n in range(4, 40)]
-    IdPairs.write(tmp_path / "ids", src, tgt)
+    write_ids(tmp_path / "ids", src, tgt)
     loader = BatchLoader(IdPairs(tmp_path / "ids", both=True), 60, seed=1)
     for _ in range(2):
         found = [
@@ -233,7 +235,7 @@ def test_in_both_directions_an_epoch_has_each_pair_once_in_each(tmp_path):
 @pytest.mark.parametrize("shift", [0, 1])
 def test_links_come_with_their_batch_as_rows_and_columns(tmp_path, shift):
     src, tgt = [[5, 6], [7]], [[8], [9, 4, 5]]
-    IdPairs.write(tmp_path / "ids", src, tgt)
+    write_ids(tmp_path / "ids", src, tgt)
     write_links(tmp_path / "links", [[(0, 0), (1, 0)], [(0, 2)]])
     pairs = IdPairs(tmp_path / "ids", both=True)
     assert pairs.batch(np.array([0])).links is None
@@ -249,7 +251,7 @@ def test_links_come_with_their_batch_as_rows_and_columns(tmp_path, shift):
 
 
 def test_pairs_without_links_have_an_empty_rectangle(tmp_path):
-    IdPairs.write(tmp_path / "ids", [[5], []], [[8], []])
+    write_ids(tmp_path / "ids", [[5], []], [[8], []])
     write_links(tmp_path / "links", [[], []])
     pairs = IdPairs(tmp_path / "ids")
     pairs.use_links(tmp_path / "links", 1)
@@ -257,7 +259,7 @@ def test_pairs_without_links_have_an_empty_rectangle(tmp_path):
 
 
 def test_links_of_other_pairs_are_refused(tmp_path):
-    IdPairs.write(tmp_path / "ids", [[5], [6]], [[8], [9]])
+    write_ids(tmp_path / "ids", [[5], [6]], [[8], [9]])
     write_links(tmp_path / "links", [[(0, 0)]])
     with pytest.raises(
         InputError, match="links has links of 1 pairs, but there are 2: they belong to another run"
@@ -266,30 +268,36 @@ def test_links_of_other_pairs_are_refused(tmp_path):
 
 
 def test_missing_links_are_refused(tmp_path):
-    IdPairs.write(tmp_path / "ids", [[5]], [[8]])
+    write_ids(tmp_path / "ids", [[5]], [[8]])
     with pytest.raises(InputError, match=r"links: the links of the training pairs are missing or damaged \("):
         IdPairs(tmp_path / "ids").use_links(tmp_path / "links", 0)
 
 
-def test_pairs_are_written_as_they_come(tmp_path, monkeypatch):
-    monkeypatch.setattr("translate.batches.WRITTEN_TOGETHER", 2)
+def test_pairs_are_written_as_they_come(tmp_path):
     src, tgt = [[n] * (n % 3) for n in range(7)], [[9 - n] for n in range(7)]
-    IdPairs.write(tmp_path / "ids", iter(src), iter(tgt))
+    IdPairs.write(
+        tmp_path / "ids", ((Rows.of(src[n : n + 2]), Rows.of(tgt[n : n + 2])) for n in (0, 2, 4, 6))
+    )
     pairs = IdPairs(tmp_path / "ids")
     assert pairs.src_lengths.tolist() == [len(row) + 1 for row in src]
     for rows in ([0, 1, 2, 3, 4, 5, 6], [6, 1, 3]):
         assert same(pairs.batch(np.array(rows)), collate([src[n] for n in rows], [tgt[n] for n in rows]))
 
 
+def test_some_of_several_texts_are_selected():
+    rows = Rows.of([[5, 6], [], [7], [8, 9]]).select(np.array([True, True, False, True]))
+    assert (rows.ids.tolist(), rows.lengths.tolist()) == ([5, 6, 8, 9], [2, 0, 2])
+
+
 def test_lengths_count_the_end_of_sentence(tmp_path):
-    IdPairs.write(tmp_path / "ids", [[5, 6], [7]], [[8], [9, 4, 5]])
+    write_ids(tmp_path / "ids", [[5, 6], [7]], [[8], [9, 4, 5]])
     pairs = IdPairs(tmp_path / "ids")
     assert pairs.src_lengths.tolist() == [3, 2]
     assert pairs.tgt_lengths.tolist() == [2, 4]
 
 
 def test_pairs_stay_on_disk(tmp_path):
-    IdPairs.write(tmp_path / "ids", [[7] * 500] * 1000, [[8] * 500] * 1000)
+    write_ids(tmp_path / "ids", [[7] * 500] * 1000, [[8] * 500] * 1000)
     before = pa.total_allocated_bytes()
     pairs = IdPairs(tmp_path / "ids")
     assert pairs.batch(np.array([999])).src.shape == (1, 501)
@@ -303,7 +311,7 @@ def test_a_missing_folder_is_refused_by_name(tmp_path):
 
 @pytest.mark.parametrize("what", ["cut", "gone"])
 def test_a_damaged_folder_is_refused_by_name(tmp_path, what):
-    IdPairs.write(tmp_path / "ids", [[5, 6], [7]], [[8], [9, 4, 5]])
+    write_ids(tmp_path / "ids", [[5, 6], [7]], [[8], [9, 4, 5]])
     path = tmp_path / "ids" / "pairs.arrow"
     if what == "gone":
         path.unlink()

@@ -1,7 +1,11 @@
 """What the benchmark of growth draws and watches is what its page says."""
 
+import argparse
 import importlib
+import json
 import os
+import re
+import signal
 import subprocess
 import sys
 
@@ -39,6 +43,38 @@ def test_a_smaller_corpus_is_the_beginning_of_a_larger_one_and_no_source_comes_t
     assert len(set(large[0]) | set(valid[0])) == 800
     mean = sum(len(line.split()) for line in large[0]) / 300
     assert 11 < mean < 14
+
+
+def test_beyond_what_is_drawn_the_nouns_are_others(corpus, tmp_path, monkeypatch):
+    """Each further sentence is a drawn one but for nouns, which are each other's translations."""
+    monkeypatch.setattr(corpus, "DRAWN", 60)
+    corpus.write_growing({150: tmp_path / "all"})
+
+    src, tgt = lines(tmp_path / "all", "train")
+    assert len(set(src)) == 150
+    nouns = corpus.invent_nouns(corpus.Random(corpus.SEED))
+    known = {noun.en: noun for kind in corpus.KINDS for noun in nouns[kind]}
+    english = known | {noun.en_plural: noun for noun in known.values()}
+    german = {form: noun for noun in known.values() for form in (noun.de, noun.genitive, noun.plural)}
+
+    def differ(first, second):
+        """The words of two sentences where they are not the same."""
+        first, second = first.split(), second.split()
+        if len(first) != len(second):
+            return None
+        return [pair for pair in zip(first, second, strict=True) if pair[0] != pair[1]]
+
+    valid = zip(*lines(tmp_path / "all", "valid"), strict=True)
+    drawn = [*valid, *zip(src[:60], tgt[:60], strict=True)]
+    for new_src, new_tgt in zip(src[60:], tgt[60:], strict=True):
+        changes = [(differ(old_src, new_src), differ(old_tgt, new_tgt)) for old_src, old_tgt in drawn]
+        of_src, of_tgt = min(
+            (each for each in changes if None not in each), key=lambda each: sum(map(len, each))
+        )
+        assert of_src
+        assert {tuple(english[word] for word in pair) for pair in of_src} == {
+            tuple(german[word] for word in pair) for pair in of_tgt
+        }
 
 
 def test_long_texts_have_just_so_many_words(corpus, tmp_path):
@@ -107,3 +143,29 @@ def test_memory_is_that_of_the_processes_we_started_and_without_mapped_files(ben
     seen = watch.result(60)
     assert seen["peak_preparing_kib"] < 32 * 1024
     assert 64 * 1024 < seen["steady_kib"] <= seen["peak_running_kib"] < 96 * 1024
+
+
+def test_a_limited_program_gets_no_more_memory(benchmark):
+    module = benchmark("memory_limit")
+    if problem := module.why_no_limit():
+        pytest.skip(problem)
+    code = "print(len(bytearray(200 * 2**20)))"
+    for size, returned in ((64, -signal.SIGKILL), (400, 0)):
+        with module.memory_limit(size * 2**20) as prefix:
+            done = subprocess.run([*prefix, sys.executable, "-c", code], capture_output=True)
+        assert done.returncode == returned
+
+
+def test_where_no_group_can_be_made_it_is_said_why(benchmark, tmp_path, monkeypatch):
+    module = benchmark("memory_limit")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    assert re.match(r"no cgroup with a limit of memory can be made here \(.*memory", module.why_no_limit())
+
+
+def test_the_limit_is_what_the_smallest_corpus_takes_and_32_bytes_a_pair(benchmark, tmp_path):
+    results = tmp_path / "growth.json"
+    peaks = {"peak_preparing_kib": 500, "peak_running_kib": 700}
+    row = {"pairs": 30, "from": "text", "words": 0, "measurements": [peaks]}
+    results.write_text(json.dumps({"rows": [{**row, "from": "ids"}, {**row, "words": 5}, row]}))
+    options = argparse.Namespace(results=results, sizes=[30, 1054])
+    assert benchmark("growth").find_limit({"pairs": 1054}, options) == 700 * 1024 + 32 * 1024

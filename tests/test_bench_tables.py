@@ -248,6 +248,10 @@ def grown(pairs, seconds, kib, *, source="text", cores=1, words=0, model="transf
                 "seconds": each,
                 "cpu_seconds": each,
                 "preparing_seconds": preparing,
+                "preparing_cpu_seconds": preparing / 2,
+                "planning_cpu_seconds": each / 10,
+                "first_step_cpu_seconds": each * 10,
+                "limit_kib": 2 * kib,
                 "peak_preparing_kib": kib // 2,
                 "peak_running_kib": kib,
                 "steady_kib": kib - 1024,
@@ -269,8 +273,10 @@ GROWTH = {
     "rows": [
         grown(30_000, [2.0], 512_000),
         grown(3_000_000, [2.0], 512_000 + 29_700, preparing=200.0),
+        grown(30_000, [2.0], 512_000, source="cache", preparing=1.0),
         grown(30_000, [2.0, 4.0, 5.0], 400_000, source="ids"),
         grown(3_000_000, [5.0], 400_000, source="ids"),
+        grown(3_000_000, [5.0], 300_000, source="text, limited"),
         grown(3_000_000, [2.5], 800_000, source="ids", cores=2),
         grown(8_000, [4.0], 300_000, words=50, model="recurrent"),
     ],
@@ -281,11 +287,12 @@ def test_the_growth_tables_say_what_a_pair_costs(speed_tables):
     lines = speed_tables.growth_tables(GROWTH).splitlines()
 
     assert lines[2:4] == [
-        "| 30,000 | 3 | 250 | 500 | 499 | 2,500 (2,000 to 5,000) |  |  |",
-        "| 3,000,000 | 200 | 265 | 529 | 528 | 2,000 | 4,000 | 780 |",
+        "| 30,000 | 3 | 1.5 | 0.5 | 250 | 500 | 499 | 0.4 | 40.0 | 2,500 (2,000 to 5,000) |  |  |",
+        "| 3,000,000 | 200 | 100.0 |  | 265 | 529 | 528 | 0.5 | 50.0 | 2,000 | 4,000 | 780 |",
     ]
     assert lines[5] == (
         "From 30,000 to 3,000,000 pairs the highest peak grows by 10.2 bytes a pair, the steady state by "
-        "10.2; the speed changes by -20.0%."
+        "10.2; the speed changes by -20.0%. 3,000,000 pairs were also trained on from text in a cgroup of "
+        "586 MB."
     )
     assert lines[9] == "| recurrent | 50 | 2,500 | 2,500 | 293 |"

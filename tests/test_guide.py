@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tiny import write_ids
 from tiny_training import (
     MODELS,
     assert_same_run,
@@ -68,7 +69,7 @@ def test_own_links_are_those_that_both_directions_agree_on(kind, both, tmp_path,
     for parameter in model.parameters():
         parameter.data.normal_(std=0.7)
     src, tgt = [[5, 6, 7], [8], [], [9, 9, 4], [5]], [[9, 4], [5, 6, 7], [4], [5, 6, 8], [6]]
-    IdPairs.write(tmp_path / "ids", src, tgt)
+    write_ids(tmp_path / "ids", src, tgt)
     shift = int(kind == "transformer")
     found = list(own_links(model, IdPairs(tmp_path / "ids", both=both), GuidedHead(0, 0, shift)))
 
@@ -242,7 +243,7 @@ def test_own_links_are_read_where_both_directions_agree_most(seed, best, tmp_pat
     model = build_model(MODELS["transformer"], 12, 12, joint=True).eval()
     for parameter in model.parameters():
         parameter.data.normal_(std=0.7)
-    IdPairs.write(tmp_path / "ids", [[5, 6, 7], [8], [9, 9, 4]], [[9, 4], [5, 6, 7], [5, 6, 8]])
+    write_ids(tmp_path / "ids", [[5, 6, 7], [8], [9, 9, 4]], [[9, 4], [5, 6, 7], [5, 6, 8]])
     both, head = IdPairs(tmp_path / "ids", both=True), GuidedHead(0, 1, 1)
     agreed = {shift: agreement(model, both, GuidedHead(0, 0, shift)) for shift in (0, 1)}
     assert agreed[best] > agreed[1 - best]

@@ -82,7 +82,7 @@ DOORS = {
     "onnxruntime": ["export"],
     "prometheus_client": ["serve.observing"],
     "py3langid": ["languages"],
-    "pyarrow": ["compression", "corpora"],
+    "pyarrow": ["batches", "compression", "corpora"],
     "pydantic": ["serve"],
     "sacrebleu": ["evaluation"],
     "sacremoses": ["evaluation"],

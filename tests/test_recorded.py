@@ -10,6 +10,7 @@ import pytest
 import torch
 from recording import NoWaiting, Tape
 from small_models import COVERING, DECODERS, ENCODERS, SCORES, VOCABULARY, small_model
+from tiny import write_ids
 from tiny_training import (
     assert_equal,
     assert_same_run,
@@ -48,7 +49,7 @@ def pairs(tmp_path_factory):
         [random.integers(4, VOCABULARY, random.integers(1, 9)).tolist() for _ in range(30)] for _ in range(2)
     )
     folder = tmp_path_factory.mktemp("ids") / "train"
-    IdPairs.write(folder, src, tgt)
+    write_ids(folder, src, tgt)
     return IdPairs(folder)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recording import NoWaiting
 from test_batches import multi30k_like
+from tiny import write_ids
 
 from translate.batches import BatchLoader, IdPairs, Pairs, plan_batches
 from translate.training.resident import ResidentPairs, round_up
@@ -24,7 +25,7 @@ def pairs(tmp_path_factory):
         [random.integers(4, 50, random.integers(0, 40)).tolist() for _ in range(97)] for _ in range(2)
     )
     folder = tmp_path_factory.mktemp("ids") / "train"
-    IdPairs.write(folder, src, tgt)
+    write_ids(folder, src, tgt)
     return IdPairs(folder)
 
 
@@ -68,7 +69,7 @@ def test_a_gathered_batch_is_the_hosts_with_more_padding(pairs, batch_tokens):
 
 def test_a_gathered_batch_is_the_hosts_in_both_directions(tmp_path):
     src, tgt = [[5, 6], [], [7], []], [[8], [9, 4, 5], [], []]
-    IdPairs.write(tmp_path / "ids", src, tgt)
+    write_ids(tmp_path / "ids", src, tgt)
     pairs = IdPairs(tmp_path / "ids", both=True)
     resident, rows = ResidentPairs(pairs, 1000, CPU), np.arange(8)
     gathered, plain = resident.gather(*resident.batch(rows)[:3]), pairs.batch(rows)
@@ -102,7 +103,7 @@ def test_gathering_tells_the_host_nothing(pairs):
 def test_few_shapes_cost_little_padding(batch_tokens, tmp_path):
     """With lengths like those of image captions."""
     lengths = multi30k_like()
-    IdPairs.write(tmp_path / "ids", *([[5] * (n - 1) for n in side] for side in lengths))
+    write_ids(tmp_path / "ids", *([[5] * (n - 1) for n in side] for side in lengths))
     resident = ResidentPairs(IdPairs(tmp_path / "ids"), batch_tokens, CPU)
     random = np.random.default_rng(0)
     plan = plan_batches(resident.src_lengths, resident.tgt_lengths, batch_tokens, random)

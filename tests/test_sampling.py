@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from small_tokenizers import model_of_characters
+from tiny import write_ids
 from tiny_training import (
     assert_same_run,
     checkpoint,
@@ -52,7 +53,7 @@ def make(tmp_path, tokenizers):
 
     def make(alpha=0.2, max_length=256, both=False):
         ids = [[tokenizers.src.encode(pair[side]) for pair in PAIRS] for side in (0, 1)]
-        IdPairs.write(tmp_path / "ids", *ids)
+        write_ids(tmp_path / "ids", *ids)
         write_text(tmp_path / "text", PAIRS)
         pairs = IdPairs(tmp_path / "ids", both=both)
         return SampledPairs(pairs, tmp_path / "text", tokenizers, alpha, max_length)
@@ -170,7 +171,7 @@ def test_links_of_pieces_go_with_their_characters(tmp_path):
     text = ("abc abcd", "abcd")
     ids = [tokenizer.encode(each) for each in text]
     assert [tokenizer.pieces(each) for each in ids] == [["▁abc", "▁abc", "d"], ["▁abc", "d"]]
-    IdPairs.write(tmp_path / "ids", [ids[0]], [ids[1]])
+    write_ids(tmp_path / "ids", [ids[0]], [ids[1]])
     write_text(tmp_path / "text", [text])
     write_links(tmp_path / "links", [[(1, 0), (2, 1)]])
     pairs = IdPairs(tmp_path / "ids")

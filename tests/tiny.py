@@ -1,11 +1,13 @@
 """A run directory that is made in a moment: whole, but its model was never trained."""
 
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import torch
 
+from translate.batches import IdPairs, Rows
 from translate.config import Config
 from translate.config.data import DataConfig
 from translate.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
@@ -53,6 +55,11 @@ def separate_tokenizers() -> Tokenizers:
     """A vocabulary for each language, of different sizes."""
     src = Tokenizer.train(SENTENCES[:3], TokenizerConfig(vocab_size=290))
     return Tokenizers(src, Tokenizer.train(SENTENCES[3:], TokenizerConfig(vocab_size=280)))
+
+
+def write_ids(folder: Path, src: Iterable[Sequence[int]], tgt: Iterable[Sequence[int]]) -> None:
+    """Write the ids of pairs, for `IdPairs` to read."""
+    IdPairs.write(folder, [(Rows.of([*src]), Rows.of([*tgt]))])
 
 
 def tiny_run(

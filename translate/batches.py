@@ -1,11 +1,12 @@
 """From rows of ids to padded batches: token-bounded, sorted by length, resumable, the same on every run."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+import pyarrow as pa
 import torch
 from datasets import Dataset, Features, Value
 from datasets.arrow_writer import ArrowWriter
@@ -34,6 +35,29 @@ TEXT = Features({"src": Value("string"), "tgt": Value("string")})
 WRITTEN_TOGETHER = (
     10_000  # pairs: few enough to be in memory, and many, since each piece of a file costs some
 )
+
+
+class Rows(NamedTuple):
+    """The ids of some texts, one after the other, without special ones."""
+
+    ids: NDArray[np.int32]
+    lengths: NDArray[np.int32]  # of each text
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]]) -> "Rows":
+        """Put rows of ids together."""
+        ids = np.fromiter(chain.from_iterable(rows), np.int32)
+        return cls(ids, np.fromiter(map(len, rows), np.int32, len(rows)))
+
+    def select(self, which: NDArray[np.bool_]) -> "Rows":
+        """Leave out texts for which there is no True."""
+        return Rows(self.ids[np.repeat(which, self.lengths)], self.lengths[which])
+
+    def arrow(self) -> pa.ListArray:
+        """The same as a column."""
+        return pa.ListArray.from_arrays(
+            np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int32), self.ids
+        )
 
 
 class Batch(NamedTuple):
@@ -284,23 +308,13 @@ class IdPairs:
         return np.concatenate([src_ids, tagged]), np.concatenate([tgt_ids, src_ids])
 
     @staticmethod
-    def write(folder: Path, src: Iterable[Sequence[int]], tgt: Iterable[Sequence[int]]) -> None:
-        """Write ids (without special ones) as they come, for the constructor to map; lengths count an end."""
+    def write(folder: Path, pieces: Iterable[tuple[Rows, Rows]]) -> None:
+        """Write sources and targets, some at a time, as they come; in the file lengths count an end."""
         folder.mkdir()
-        rows = zip(src, tgt, strict=True)
-        with ArrowWriter(
-            path=str(folder / IDS), features=COLUMNS, writer_batch_size=WRITTEN_TOGETHER
-        ) as writer:
-            while piece := list(islice(rows, WRITTEN_TOGETHER)):
-                src_rows, tgt_rows = zip(*piece, strict=True)
-                writer.write_batch(
-                    {
-                        "src": list(src_rows),
-                        "tgt": list(tgt_rows),
-                        "src_length": [len(row) + 1 for row in src_rows],
-                        "tgt_length": [len(row) + 1 for row in tgt_rows],
-                    }
-                )
+        with ArrowWriter(path=str(folder / IDS), features=COLUMNS) as writer:
+            for src, tgt in pieces:
+                columns = [src.arrow(), tgt.arrow(), src.lengths + 1, tgt.lengths + 1]
+                writer.write_table(pa.table(columns, names=list(COLUMNS)))
             writer.finalize()
 
 

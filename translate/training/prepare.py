@@ -7,32 +7,29 @@ import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, compress, islice, tee
+from itertools import chain, compress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from translate.alignment import Link
-from translate.batches import IdPairs, write_links, write_text
+from translate.batches import write_links, write_text
 from translate.config import Config
 from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError, UsageError
-from translate.platforms import give_back_freed_memory
+from translate.platforms import count_cores, give_back_freed_memory
 from translate.run_directory import RunDirectory
 from translate.teaching import kept_beside
 from translate.tokenizer import Tokenizer, Tokenizers, train_tokenizers
 from translate.training.back_translation import back_translate
 from translate.training.guide import piece_links
+from translate.training.ids import write_ids
 from translate.training.initial import open_initial, read_old_text
 from translate.training.mixture import Part, each_epoch
 from translate.training.sampling import check_tables
 from translate.training.text import Pair, StoredPairs, Text, describe_origin, read_links, read_text
 
 log = logging.getLogger(__name__)
-
-ENCODED_TOGETHER = 10_000  # pairs
-
-IdPair = tuple[list[int], list[int]]
 
 
 def prepare_run(config: Config, out: str | Path) -> RunDirectory:
@@ -62,7 +59,9 @@ def _prepare(run: RunDirectory, config: Config, old: RunDirectory | None, transl
         tokenizers = _make_tokenizers(config.tokenizer, text.train) if old is None else old.tokenizers()
         if config.tokenizer.sampling_alpha:
             check_tables(tokenizers)
-        fits = _write_ids(run, parts, tokenizers, config.data.max_length)
+        hashes = [_hash(part.pairs) for part in parts]
+        threads = config.training.threads or count_cores()
+        fits = write_ids(run.ids_path, parts, hashes, tokenizers, config.data.max_length, threads)
         if config.training.alignment == "guided" and config.training.alignment_links != "self":
             links = _word_links(config, parts)
             pieces = piece_links(_all_pairs(parts), links, tokenizers, config.data.max_length)
@@ -73,7 +72,7 @@ def _prepare(run: RunDirectory, config: Config, old: RunDirectory | None, transl
         if old is not None:
             run.save_initial(old)
             run.save_old_valid(old)
-        about = _describe(text, parts, [sum(of_part) for of_part in fits], old)
+        about = _describe(text, parts, hashes, [sum(of_part) for of_part in fits], old)
         if config.tokenizer.sampling_alpha:
             write_text(run.text_path, compress(_all_pairs(parts), chain.from_iterable(fits)))
             about["text_sha256"] = run.text_sha256()
@@ -101,31 +100,33 @@ def _resolve(config: Config, text: Text, tokenizers: Tokenizers, old: RunDirecto
 
 
 def _describe(
-    text: Text, parts: Sequence[Part], used: Sequence[int], old: RunDirectory | None
+    text: Text, parts: Sequence[Part], hashes: Sequence[str], used: Sequence[int], old: RunDirectory | None
 ) -> dict[str, Any]:
     """What the model card says of the data; the hashes tell whether two runs had the same."""
     about: dict[str, Any] = {
         "from": parts[0].origin,
         "train_pairs": len(text.train),
         "train_pairs_used": used[0],
-        "train_sha256": _hash(text.train),
+        "train_sha256": hashes[0],
         "valid_pairs": len(text.valid),
         "valid_sha256": _hash(text.valid),
     }
     if len(parts) > 1:
-        about["parts"] = _describe_parts(parts, used)
+        about["parts"] = _describe_parts(parts, hashes, used)
     if old is not None:
         about["initial"] = {"run": str(old.path), "weights_sha256": old.weights_sha256()}
     return about
 
 
-def _describe_parts(parts: Sequence[Part], used: Sequence[int]) -> list[dict[str, Any]]:
+def _describe_parts(
+    parts: Sequence[Part], hashes: Sequence[str], used: Sequence[int]
+) -> list[dict[str, Any]]:
     """What data.json says of each part, in the order of the ids."""
     described = []
-    for part, count, drawn in zip(parts, used, each_epoch(parts, used), strict=True):
+    for part, count, drawn, sha256 in zip(parts, used, each_epoch(parts, used), hashes, strict=True):
         log.info("%d of %d %s pairs in each epoch, from %s", drawn, count, part.what, part.origin)
         about = {"what": part.what, "from": part.origin, "pairs": len(part.pairs)}
-        described.append(about | {"pairs_used": count, "each_epoch": drawn, "sha256": _hash(part.pairs)})
+        described.append(about | {"pairs_used": count, "each_epoch": drawn, "sha256": sha256})
     return described
 
 
@@ -177,47 +178,8 @@ def _load_tokenizers(path: Path, joint: bool) -> Tokenizers:
     return Tokenizers(tokenizer, tokenizer)
 
 
-def _write_ids(
-    run: RunDirectory, parts: Sequence[Part], tokenizers: Tokenizers, max_length: int
-) -> list[bytearray]:
-    """Write the ids of the pairs that are not too long; return for each part 1 for each of these, else 0."""
-    fits = [bytearray() for _ in parts]
-
-    def kept() -> Iterator[IdPair]:
-        for number, part in enumerate(parts):
-            for src, tgt in _encode(part.pairs, tokenizers):
-                fits[number].append(len(src) <= max_length and len(tgt) <= max_length)
-                if fits[number][-1]:
-                    yield src, tgt
-
-    src_rows, tgt_rows = tee(kept())  # they are read side by side
-    IdPairs.write(run.ids_path, (src for src, _ in src_rows), (tgt for _, tgt in tgt_rows))
-    for part, of_part in zip(parts, fits, strict=True):
-        total, count = len(of_part), sum(of_part)
-        if not count:
-            raise InputError(
-                f"all {total} {part.what} pairs have more than data.max_length = {max_length} pieces"
-            )
-        if count < total:
-            log.warning(
-                "left out %d of %d %s pairs with more than data.max_length = %d pieces",
-                total - count, total, part.what, max_length,
-            )  # fmt: skip
-    return fits
-
-
-def _encode(pairs: Iterable[Pair], tokenizers: Tokenizers) -> Iterator[IdPair]:
-    pairs = iter(pairs)
-    while piece := list(islice(pairs, ENCODED_TOGETHER)):
-        yield from zip(
-            tokenizers.src.encode_batch([src for src, _ in piece]),
-            tokenizers.tgt.encode_batch([tgt for _, tgt in piece]),
-            strict=True,
-        )
-
-
 def _hash(pairs: Iterable[Pair]) -> str:
     digest = hashlib.sha256()
     for src, tgt in pairs:
-        digest.update(f"{src}\t{tgt}\n".encode())
+        digest.update(f"{src}\n{tgt}\n".encode())  # a text may have tabs, but no line break
     return digest.hexdigest()
