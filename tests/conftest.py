@@ -10,6 +10,18 @@ import torch
 from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).parents[1]
+# Parts of the names of the test files that take longest; "" is all others.
+LONGEST = (
+    "_learning",
+    "export_onnx",
+    "training_resume",
+    "faults",
+    "bulk",
+    "distributed",
+    "workers",
+    "translate_command",
+    "",
+)
 
 
 def _checked_modules() -> list[str]:
@@ -40,8 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that train first: of two workers one would else wait minutes for them at the end."""
-    items.sort(key=lambda item: "_learning" not in item.path.name)
+    """The files that take longest first: of two workers one would else wait for them at the end."""
+    items.sort(key=lambda item: next(n for n, name in enumerate(LONGEST) if name in item.path.name))
 
 
 @pytest.fixture(autouse=True)
