@@ -8,8 +8,7 @@ from translate.alignment.aer import Gold, error_rate
 from translate.alignment.extract import Reading, align_pairs
 from translate.alignment.symmetrize import Mean, combine
 from translate.alignment.words import Extraction, at_level
-from translate.corpora import Corpus, write_corpus
-from translate.corpora.synthetic import make_synthetic
+from translate.corpora import Corpus, load_corpus
 from translate.translator import Translator
 
 ROOT = Path(__file__).parents[1]
@@ -17,14 +16,14 @@ ROOT = Path(__file__).parents[1]
 
 def learn(folder: Path, *settings: str, config: str = "synthetic") -> tuple[Corpus, Translator]:
     """Make the corpus, and train with these flags besides the config's."""
-    corpus = make_synthetic(20_000, seed=1)
-    write_corpus(corpus, folder / "corpus")
-    # In a process of its own: the checks of every call's shapes would take longer than the training.
-    command = [sys.executable, "-m", "seq2see", "train", "--config", ROOT / f"configs/{config}.yaml"]
+    # In processes of their own: the checks of every call's types would take longer than the work.
+    seq2see = [sys.executable, "-m", "seq2see"]
+    subprocess.run([*seq2see, "corpus", "synthetic", "--out", str(folder / "corpus")], check=True, cwd=ROOT)
+    command = [*seq2see, "train", "--config", ROOT / f"configs/{config}.yaml"]
     command += ["--corpus", folder / "corpus", "--out", folder / "run"]
     command += ["--precision", "float32", "--threads", "1", *settings]
     subprocess.run([*map(str, command)], check=True, cwd=ROOT)
-    return corpus, Translator(folder / "run")
+    return load_corpus(folder / "corpus"), Translator(folder / "run")
 
 
 def error_rate_of_both(

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from translate import config_files
 from translate.config import Config
 from translate.config.model import AttentionConfig, ModelConfig
 from translate.config.tokenizer import TokenizerConfig
@@ -41,6 +42,18 @@ def test_a_dumped_config_is_loaded_as_it_was(config_file):
         training=TrainingConfig(learning_rate=1e-3),
     )
     assert load_config(config_file(dump_config(config))) == config
+
+
+def test_what_was_read_before_is_read_again_and_a_changed_file_anew(config_file, monkeypatch):
+    monkeypatch.setattr(config_files, "_MOST_KNOWN", 2)
+    monkeypatch.setattr(config_files, "_KNOWN", {})
+    first, again = (load_config(config_file("training: {seed: 3}")) for _ in range(2))
+    assert first == again
+    for seed in range(3):  # more than are kept
+        assert load_config(config_file(f"training: {{seed: {seed}}}")).training.seed == seed
+    for _ in range(2):
+        with pytest.raises(UsageError, match="seed: expected int, got x"):
+            load_config(config_file("training: {seed: x}"))
 
 
 def test_a_dumped_config_has_every_setting_in_order():

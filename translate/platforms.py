@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -128,12 +129,13 @@ def cpu_features() -> frozenset[str]:
     return frozenset(flags.partition(":")[2].split())
 
 
+@cache
 def measure_bf16_gain() -> float:
     """How many times faster than float32 this processor multiplies bfloat16 matrices, on one thread.
 
     The instruction set does not tell: AVX512-BF16 was measured at five times float32 on AMD's Zen 5, and
-    slower than float32 on an Intel Xeon without AMX. Half a second at most, and only asked where it has the
-    instructions.
+    slower than float32 on an Intel Xeon without AMX. Half a second at most, once in a process, and only asked
+    where it has the instructions.
     """
     import time
 
