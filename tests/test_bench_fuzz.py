@@ -26,6 +26,7 @@ FOUND = {
         b"%%s%\0%<b>s%",
         b"b{a}%samp<\0b{${a}>}%>",
     ],
+    "documents: po": [b'msgid "a"\nmsgid_plural "b"\nmsgstr[0] ""\nmsgstr[1] ""\nmsgstr[0] ""\n'],
     "documents: html": [b"<p>a<![CDATAy>b</p>", b"<![", b"<![x"],
     "packed": [b"", b"\x1f\x8b", b"\x1f\x8b\x08\x04\x00"],
 }
