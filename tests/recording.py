@@ -75,13 +75,15 @@ class Tape:
                 return result
 
         random = torch.get_rng_state()
-        with Recorder():
-            work()
-        torch.set_rng_state(random)
-        for memory, before in kept.values():
-            if memory.nbytes() == before.nbytes():  # else it was made, and then sized, while recording
-                memory.copy_(before)
-        torch.clear_autocast_cache()
+        try:
+            with Recorder():
+                work()
+        finally:
+            torch.set_rng_state(random)
+            for memory, before in kept.values():
+                if memory.nbytes() == before.nbytes():  # else it was made, and then sized, while recording
+                    memory.copy_(before)
+            torch.clear_autocast_cache()
         self.recorded += 1
 
         def replay() -> None:

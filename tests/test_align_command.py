@@ -121,6 +121,31 @@ def test_own_translations_are_aligned_when_none_are_given(run, texts, capsys):
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == records
 
 
+def test_pairs_may_be_in_one_file(run, texts, capsys):
+    assert align(run, "--src", "src", "--tgt", "tgt", "--format", "json") == 0
+    expected = capsys.readouterr().out
+    lines = [f'"{src}";"{tgt}"\n' for src, tgt in zip(SOURCES, TARGETS, strict=True)]
+    (texts / "table").write_text("".join(lines), encoding="utf-8")
+    of_pairs = ("--pairs", "table", "--pairs-format", "csv", "--format", "json")
+    assert align(run, *of_pairs) == 0
+    assert capsys.readouterr().out == expected
+    assert align(run, *of_pairs, "--limit", "2") == 0
+    assert capsys.readouterr().out == "".join(expected.splitlines(keepends=True)[:2])
+
+
+def test_a_file_of_pairs_may_be_scored(run, texts, capsys):
+    (texts / "gold").write_text("0-0\n\n0-0\n")
+    scored = []
+    (texts / "a.tsv").write_text(
+        "".join(f"{src}\t{tgt}\n" for src, tgt in zip(SOURCES, TARGETS, strict=True)), encoding="utf-8"
+    )
+    for text in (("--src", "src", "--tgt", "tgt"), ("--pairs", "a.tsv")):
+        assert align(run, *text, "--gold", "gold") == 0
+        scored.append(capsys.readouterr().out)
+    assert scored[0] == scored[1]
+    assert scored[0]
+
+
 def test_text_comes_from_the_command_line_or_standard_input(run, texts, capsys, monkeypatch):
     align(run, *SOURCES[::2], "--tgt", texts / "tgt", "--format", "json")
     wrong = capsys.readouterr()
@@ -477,6 +502,7 @@ LINKS_REFUSED = [
         for flag, *value in (
             ("--src", "src"),
             ("--tgt", "tgt"),
+            ("--pairs", "a.tsv"),
             ("--out", "out"),
             ("--level", "word"),
             ("--layer", "1"),
@@ -592,6 +618,21 @@ REFUSED = [
         "search.n_best is 9, more than search.beam_size",
     ),
     (["x", "--src", "src"], 2, "sentences are given, and --src too"),
+    (["--src", "src", "--pairs", "a.tsv"], 2, "--pairs has sources and targets: leave sentences, --src and"),
+    (["x", "--pairs", "a.tsv"], 2, "--pairs has sources and targets: leave sentences, --src and --tgt out"),
+    (["--src", "src", "--strict"], 2, "--strict is for --pairs, but there are none"),
+    (["--src", "src", "--pairs-format", "csv"], 2, "--pairs-format is for --pairs, but there are none"),
+    (
+        ["--pairs", "short"],
+        2,
+        "short: its format cannot be told from its name: give --format (to align, --pairs-format)",
+    ),
+    (["--pairs", "nowhere.tsv"], 3, "nowhere.tsv: no such file"),
+    (
+        ["--pairs", "a.tsv", "--n-best", "2", "--format", "html", "--out", "a.html"],
+        2,
+        "--n-best is for the model's own translations, but --pairs gives others",
+    ),
     (["--src", "src", "--format", "png"], 2, "--format png needs --out"),
     (
         ["--src", "src", "--format", "json", "--one-based"],
@@ -599,7 +640,11 @@ REFUSED = [
         "--one-based is for pharaoh links, not for --format json",
     ),
     (["--src", "src", "--gold-one-based"], 2, "--gold-one-based says how --gold counts"),
-    (["--src", "src", "--gold", "gold"], 2, "--gold links words of a given translation: give it with --tgt"),
+    (
+        ["--src", "src", "--gold", "gold"],
+        2,
+        "--gold links words of a given translation: give it with --tgt or --pairs",
+    ),
     (
         ["--src", "src", "--tgt", "tgt", "--gold", "gold", "--level", "subword"],
         2,

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from jsonargparse import ArgumentParser
 
+from translate.cli import main
 from translate.commands import corpus as command
 from translate.corpora import Corpus, load_corpus, to_dataset, write_corpus
 from translate.errors import InputError, UsageError
@@ -274,7 +275,18 @@ def test_pairs_with_a_broken_record_are_refused_if_strict(folder):
     with pytest.raises(
         InputError, match=r"^pairs\.tsv: line 1: needed are columns 1 and 2, but there are 1; without"
     ):
-        run("files", "--pairs", "pairs.tsv", "--strict", "true", "--src_lang", "en", "--tgt_lang", "de")
+        run("files", "--pairs", "pairs.tsv", "--strict", "--src_lang", "en", "--tgt_lang", "de")
+
+
+@pytest.mark.parametrize(("flag", "source"), [("--strict", "files"), ("--streaming", "hub")])
+def test_switches_take_no_value_as_those_of_other_verbs(flag, source, capsys):
+    """What follows one is another argument."""
+    assert main(["corpus", source, flag, "false"]) == 2
+    assert f"the folder false is not used by {source}, only by report" in capsys.readouterr().err
+    assert main(["corpus", source, f"{flag}=true"]) == 2
+    assert f"{flag}: takes no value, got 'true'" in capsys.readouterr().err
+    assert main(["corpus", "synthetic", flag]) == 2
+    assert f"{flag} is not used by synthetic, only by {source}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -286,7 +298,7 @@ def test_pairs_with_a_broken_record_are_refused_if_strict(folder):
             "^--pairs and --src are both given: files hold pairs, or one text",
         ),
         (
-            ["--src", "a.en", "--tgt", "b.de", "--strict", "true"],
+            ["--src", "a.en", "--tgt", "b.de", "--strict"],
             "^--strict is for --pairs, but there are none$",
         ),
         (["--test_pairs", "a.tsv", "--src_lang", "en", "--tgt_lang", "de"], "^files needs --pairs$"),

@@ -171,6 +171,12 @@ def test_parquet_with_bytes_that_are_no_text_breaks_that_row():
     assert records[1] == Record("row 2", broken="byte 2 (0xff) is not valid UTF-8")
 
 
+def test_parquet_with_a_column_whose_name_is_no_text_is_refused():
+    written = parquet({"de": ["eins"], "en": ["one"], "other": ["x"]}).getvalue()
+    with pytest.raises(InputError, match=r"^a: damaged or no Parquet \('utf-8' codec can't decode byte 0xff"):
+        list(read_parquet(stream(written.replace(b"other", b"o\xffher")), "a", DE_EN))
+
+
 def test_what_is_no_parquet_is_refused():
     with pytest.raises(InputError, match=r"^a: damaged or no Parquet \("):
         list(read_parquet(stream(b"PAR1 nothing PAR1"), "a", DE_EN))

@@ -149,7 +149,7 @@ TEXTS = ("--src", "train.en", "--tgt", "train.de")
         (("mine", "--alignment-limit", "-1"), "--alignment-limit is -1.0: it must be above 0"),
         (("mine", "--examples", "-1"), "--examples is -1: it must be at least 0"),
         (("mine", "--size", "3"), "--size is not used by report, only by synthetic"),
-        ((*TEXTS, "--strict", "true"), "--strict does not go with --src"),
+        ((*TEXTS, "--strict"), "--strict does not go with --src"),
         (("--pairs", "pairs.tsv", "--valid-src", "x"), "--valid-src does not go with --pairs"),
         (
             ("--pairs", "-", "--valid-pairs", "-", "--format", "tsv"),

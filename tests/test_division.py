@@ -118,3 +118,4 @@ def test_memory_for_one_pair_is_needed(model, caplog):
 def test_other_errors_are_no_want_of_memory():
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     assert not is_out_of_memory(OSError("can't allocate memory"))
+    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))

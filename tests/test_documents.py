@@ -77,6 +77,23 @@ def test_a_damaged_catalog_is_refused():
         read_po('msgid "a"\nmsgstr b\n', "a")
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('msgid "a"\nmsgid_plural "b"\nmsgstr[0] ""\nmsgstr[1] ""\nmsgstr[0] ""\n', 8),
+        ('msgid_plural "b"\nmsgid "a"\nmsgstr[0] ""\n', 4),
+        ('msgid "a"\nmsgid_plural "b"\nmsgstr ""\n', 6),
+        ('msgid "a"\nmsgstr[0] ""\n', 5),
+        ('msgid "a"\nmsgstr ""\nmsgstr ""\n', 6),
+    ],
+)
+def test_a_message_whose_parts_are_not_in_order_is_refused(text, line):
+    with pytest.raises(
+        InputError, match=rf"^a: line {line}: msg.* does not belong here: a message is a msgid"
+    ):
+        read_po(HEADER + text, "a")
+
+
 # XLIFF
 
 XLIFF = """<?xml version="1.0" encoding="UTF-8"?>

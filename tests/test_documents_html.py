@@ -95,3 +95,8 @@ def test_what_attributes_say_is_translated():
 def test_a_text_whose_translations_are_itself_stays_as_it_was(text):
     document = read_html(text)
     assert document.join(document.texts()) == text
+
+
+@pytest.mark.parametrize("section", ["<![CDATAy>", "<![CDATA[x]]>", "<![if x]>", "<![ >", "<![x\ny>"])
+def test_sections_of_any_kind_are_left(section):
+    assert translated(f"a{section}b") == f"A{section}B"

@@ -85,7 +85,8 @@ def test_the_format_is_told_from_the_name(path, found):
 @pytest.mark.parametrize("path", ["a", "a.txt", "a.json", "-", "a.gz"])
 def test_names_that_do_not_tell_the_format_need_it_given(path):
     with pytest.raises(
-        UsageError, match=r"its format cannot be told from its name: give --format, or a name"
+        UsageError,
+        match=r"format cannot be told from its name: give --format \(to align, --pairs-format\), or a name",
     ):
         find_format(path, None)
     assert find_format(path, "tsv") == "tsv"

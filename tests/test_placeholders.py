@@ -35,6 +35,7 @@ def test_a_pattern_of_ones_own_finds_its_first_group_or_all_of_it():
         ("b {a}", {"{a}": 1}, "b "),
         ("b {a}, c", {"{a}": 2}, "b , c"),
         ("{a} {b}", {}, "{a} {b}"),
+        ("%<b>s", {"<b>": 1}, ""),  # what is left was none before
     ],
 )
 def test_what_is_too_many_is_dropped(text, superfluous, left):

@@ -4,6 +4,7 @@ A tape that plays like a CUDA graph stands for it on a CPU.
 """
 
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from tiny_training import (
 )
 
 from translate.batches import IdPairs
+from translate.errors import InputError
 from translate.platforms import choose_plan
 from translate.training import processes, recorded, setup
 from translate.training.loss import Objective, batch_loss, padded_batch_loss
@@ -73,7 +75,7 @@ def test_loss_and_gradients_are_those_of_the_hosts_batch(encoder, decoder, atten
     for guard in (NoWaiting(), nullcontext(), nullcontext()):  # at once; recording, guarded; from the record
         with guard:
             step.zero_gradients()
-            result = step(resident.batch(rows))
+            result = step(resident.batch(rows), seed=0)
         torch.testing.assert_close(result, torch.stack([loss.detach(), nll]))
         torch.testing.assert_close(gradients(model), expected)
     assert (step.record.recorded, step.record.replayed) == (1, 2)
@@ -89,11 +91,11 @@ def test_a_record_reads_the_pairs_it_is_given_and_adds_to_the_gradients(pairs):
     expected = []
     plain.zero_gradients()
     for batch in batches:
-        expected.append(plain(batch))
+        expected.append(plain(batch, seed=0))
     accumulated = gradients(model)
     step.zero_gradients()
     for batch, result in zip(batches, expected, strict=True):
-        torch.testing.assert_close(step(batch), result)
+        torch.testing.assert_close(step(batch, seed=0), result)
     torch.testing.assert_close(gradients(model), accumulated)
     assert not torch.equal(expected[1], expected[2])
 
@@ -105,8 +107,168 @@ def test_of_many_shapes_only_so_many_are_recorded(pairs, monkeypatch):
     batch = resident.batch(np.array([1, 2, 3]))
     step.zero_gradients()
     for rows in (batch, batch, batch._replace(tgt_width=16), batch._replace(tgt_width=16), batch):
-        step(rows)
+        step(rows, seed=0)
     assert (step.record.recorded, step.record.replayed) == (1, 2)
+
+
+# Where memory is too short.
+
+SHORT = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("CUDA error: out of memory"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+]
+
+
+class ShortLoss:
+    """The loss, where memory is too short for more than so many rows; what it was asked for."""
+
+    def __init__(self, monkeypatch, most, error=SHORT[0], *, begins=0):
+        self.most, self.error, self.begins = most, error, begins
+        self.rows = []
+        monkeypatch.setattr(recorded, "padded_batch_loss", self)
+
+    def __call__(self, model, batch, objective):
+        self.rows.append(len(batch.src))
+        found = padded_batch_loss(model, batch, objective)
+        if len(self.rows) > self.begins and len(batch.src) > self.most:
+            raise self.error
+        return found
+
+
+class ShortTape(Tape):
+    """A tape that memory is too short for, to record on or to play.
+
+    Args:
+        left: what is left of work that was recorded in vain: an error of its own, as CUDA may raise.
+    """
+
+    def __init__(self, error, *, at_replay=False, left=None):
+        super().__init__()
+        self.error, self.at_replay, self.left = error, at_replay, left
+
+    def __call__(self, work):
+        def fail():
+            raise self.error
+
+        if self.at_replay:
+            super().__call__(work)
+            return fail
+
+        def record():
+            work()
+            fail()
+
+        try:
+            return super().__call__(record)
+        finally:
+            if self.left is not None:
+                raise self.left
+
+
+@pytest.fixture
+def resident(pairs):
+    return ResidentPairs(pairs, 600, CPU)
+
+
+@pytest.fixture
+def rows(resident):
+    """Seven pairs, and rows that only complete the shape."""
+    rows = resident.batch(np.arange(7))
+    assert len(rows.pairs) > 8
+    return rows
+
+
+def steps_of(model, step, rows, count, seed=0):
+    """Results of so many batches, and the gradients of all together."""
+    step.zero_gradients()
+    results = []
+    for _ in range(count):
+        torch.manual_seed(seed)
+        results.append(step(rows, seed))
+    return results, gradients(model)
+
+
+@pytest.mark.parametrize("record", [None, Tape], ids=["computed", "recorded"])
+@pytest.mark.parametrize("most", [8, 4, 1])
+@pytest.mark.parametrize("error", SHORT, ids=str)
+def test_a_batch_that_is_too_large_is_divided_from_then_on(
+    error, most, record, resident, rows, monkeypatch, caplog
+):
+    """With the gradients of the whole; and a shape that does not fit is not recorded."""
+    model = small_model().double()
+    plain = GradientStep(model, resident, Objective(0.1), 0.5, None)
+    expected, whole = steps_of(model, plain, rows, 3)
+
+    short = ShortLoss(monkeypatch, most, error)
+    tape = record and record()
+    step = GradientStep(model, resident, Objective(0.1), 0.5, tape)
+    results, in_parts = steps_of(model, step, rows, 3)
+    torch.testing.assert_close(results, expected)
+    torch.testing.assert_close(in_parts, whole)
+    size = len(rows.pairs)
+    assert short.rows.count(size) == 1
+    assert f"memory is too short for {size} pairs of " in caplog.text
+    assert tape is None or tape.recorded == 0
+    other = rows._replace(tgt_width=24)  # of another shape: whole at first
+    short.rows.clear()
+    step(other, seed=0)
+    assert short.rows[0] == size
+
+
+def test_a_single_pair_that_is_too_large_ends_it(resident, rows, monkeypatch):
+    ShortLoss(monkeypatch, 0)
+    step = GradientStep(small_model(), resident, Objective(0.1), 1.0, None)
+    step.zero_gradients()
+    with pytest.raises(InputError, match=r"^memory is too short for one pair of "):
+        step(rows, seed=0)
+
+
+@pytest.mark.parametrize(
+    "short",
+    [
+        {},
+        {"at_replay": True},
+        {"left": RuntimeError("CUDA error: operation failed due to a previous error during capture")},
+    ],
+    ids=["record", "replay", "end"],
+)
+@pytest.mark.parametrize("error", SHORT, ids=str)
+def test_what_memory_is_too_short_to_record_is_computed(error, short, resident, rows, caplog):
+    """Each time, and drawing the same: nothing of the attempt is left, in gradients or randomness."""
+    model = small_model(dropout=0.5).train()
+    plain = GradientStep(model, resident, Objective(0.1), 0.5, None)
+    expected, whole = steps_of(model, plain, rows, 4, seed=3)
+
+    tape = ShortTape(error, **short)
+    step = GradientStep(model, resident, Objective(0.1), 0.5, tape)
+    results, found = steps_of(model, step, rows, 4, seed=3)
+    assert_equal(results, expected)
+    assert_equal(found, whole)
+    assert tape.recorded == ("at_replay" in short)
+    (warning,) = caplog.messages
+    assert warning.startswith(f"memory is too short to record {len(rows.pairs)} pairs of ")
+
+
+def test_what_cannot_be_recorded_may_have_to_be_divided_as_well(resident, rows, monkeypatch, caplog):
+    model = small_model().double()
+    expected, whole = steps_of(model, GradientStep(model, resident, Objective(0.1), 0.5, None), rows, 3)
+    ShortLoss(monkeypatch, 6, begins=1)
+    step = GradientStep(model, resident, Objective(0.1), 0.5, Tape())
+    results, in_parts = steps_of(model, step, rows, 3)
+    torch.testing.assert_close(results, expected)
+    torch.testing.assert_close(in_parts, whole)
+    assert ["record" in message for message in caplog.messages][:2] == [True, False]
+
+
+@pytest.mark.parametrize("at_replay", [False, True])
+def test_other_failures_to_record_end_it(at_replay, resident, rows):
+    model = small_model()
+    step = GradientStep(
+        model, resident, Objective(0.1), 0.5, ShortTape(RuntimeError("a bug"), at_replay=at_replay)
+    )
+    with pytest.raises(RuntimeError, match="a bug"):
+        steps_of(model, step, rows, 2)
 
 
 @pytest.mark.parametrize("score", ["additive", "scaled_dot"])
@@ -177,6 +339,24 @@ def test_a_resident_training_resumes_exactly(kind, tmp_path, resident_training, 
     for stopped in killed[2:9:3]:
         resume(stopped.path)
         assert_same_run(stopped, run)
+
+
+@pytest.mark.usefixtures("resident_training")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_training_whose_batches_do_not_fit_goes_on_in_parts_to_the_same_end(
+    kind, tmp_path, monkeypatch, caplog
+):
+    """Where there is no dropout, whose randomness goes with the parts."""
+    config = tiny_config(tmp_path, kind, **KINDS[kind] | {"precision": "float32"})
+    config = replace(config, model=replace(config.model, dropout=0.0))
+    run = prepare_run(config, tmp_path / "run")
+    divided = copy_run(run, tmp_path / "divided")
+    resume(run.path)
+    short = ShortLoss(monkeypatch, 3)
+    resume(divided.path)
+    assert max(short.rows) > 3
+    assert "are taken in 2 parts from now on" in caplog.text
+    torch.testing.assert_close(weights(divided), weights(run), atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.usefixtures("resident_training")

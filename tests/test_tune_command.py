@@ -74,6 +74,34 @@ def test_an_ensemble_is_tuned_without_writing(run, tmp_path, capsys):
     assert not run.tuning_path.exists()
 
 
+def test_other_pairs_may_take_the_validation_texts_place(run, tmp_path, capsys):
+    few = ("--beam-sizes", 1, "--length-penalties", 0.5, "--json")
+    assert tune(run, *few, "--dry-run") == 0
+    own = json.loads(capsys.readouterr().out)
+    file = tmp_path / "valid.csv"
+    file.write_text("".join(f"{tgt},{src}\n" for src, tgt in PAIRS), encoding="utf-8")
+    run.valid_tgt_path.unlink()
+    assert tune(run, *few, "--pairs", file, "--src-column", 2, "--tgt-column", 1) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record == own | {"pairs": [str(file)]}
+    assert record == run.read_json(run.tuning_path)
+
+
+def test_flags_of_pairs_need_pairs(run, capsys):
+    for flag in (("--src-column", "2"), ("--format", "csv"), ("--markup", "keep"), ("--strict",)):
+        assert tune(run, *flag) == 2
+        assert f"{flag[0]} is for --pairs, but there are none" in capsys.readouterr().err
+
+
+def test_pairs_that_cannot_be_read_are_refused_before_any_model_is(run, tmp_path, capsys):
+    (tmp_path / "a.tsv").write_text("one\n")
+    run.weights_path.unlink()
+    assert tune(run, "--pairs", tmp_path / "a.tsv") == 3
+    assert "a.tsv has no pairs in 1 records: 1 broken, the first: " in capsys.readouterr().err
+    assert tune(run, "--pairs", tmp_path / "a.tmx") == 2
+    assert "texts are chosen by language: give --src-lang and --tgt-lang" in capsys.readouterr().err
+
+
 def test_a_negative_number_of_threads_is_refused(run, capsys):
     assert main(["tune", str(run.path), "--threads=-1"]) == 2
     assert "--threads is -1: it must be at least 0" in capsys.readouterr().err

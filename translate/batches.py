@@ -95,7 +95,7 @@ def collate(src: Sequence[Sequence[int]], tgt: Sequence[Sequence[int]]) -> Batch
 
 
 def deal(batch: Batch, count: int) -> list[tuple[Batch, float]]:
-    """Deal a batch's rows out like cards, into parts of like lengths, at most `count` and none empty.
+    """Deal a batch's rows out like cards, into at most `count` parts of like lengths, each with tokens.
 
     Returns:
         Each part, with its share of the target tokens.
@@ -106,7 +106,9 @@ def deal(batch: Batch, count: int) -> list[tuple[Batch, float]]:
     parts = [Batch(*(tensor[number::count] for tensor in batch[:5])) for number in range(count)]
     if batch.links is not None:
         parts = [part._replace(links=batch.links[number::count]) for number, part in enumerate(parts)]
-    return [(part, float(part.tgt_mask.sum() / batch.tgt_mask.sum())) for part in parts]
+    shares = [float(part.tgt_mask.sum() / batch.tgt_mask.sum()) for part in parts]
+    # Rows that only complete a shape have no tokens, and may be all that is in a part.
+    return [(part, share) for part, share in zip(parts, shares, strict=True) if share]
 
 
 def plan_batches(

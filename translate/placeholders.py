@@ -37,23 +37,33 @@ def count(text: str, pattern: re.Pattern[str] = PLACEHOLDER) -> Counter[str]:
 
 
 def drop(text: str, superfluous: Counter[str], pattern: re.Pattern[str]) -> str:
-    """Take placeholders out of a text, the last ones of each; two spaces that then meet become one."""
-    left = Counter(superfluous)
-    for found in reversed(list(find(text, pattern))):
-        if left[found.text] > 0:
-            left[found.text] -= 1
-            before, after = text[: found.begin], text[found.end :]
-            if after.startswith(" ") and (before.endswith(" ") or not before):
-                after = after[1:]
-            text = before + after
+    """Take placeholders out of a text, the last ones of each; two spaces that then meet become one.
+
+    So do what stood around a placeholder: if that makes another, it goes, too.
+    """
+    wanted = count(text, pattern) - superfluous
+    while left := count(text, pattern) - wanted:
+        for found in reversed(list(find(text, pattern))):
+            if left[found.text] > 0:
+                left[found.text] -= 1
+                before, after = text[: found.begin], text[found.end :]
+                if after.startswith(" ") and (before.endswith(" ") or not before):
+                    after = after[1:]
+                text = before + after
     return text
 
 
 def insert(text: str, placeholder: str, place: int, pattern: re.Pattern[str]) -> str:
     """Put a placeholder into a text before the word at a place, apart from other words.
 
-    Never inside another placeholder.
+    Never inside another placeholder; where it would be lost in what is around, to the end or the beginning.
     """
+    wanted = count(text, pattern) + Counter([placeholder])
+    tried = [_insert(text, placeholder, where, pattern) for where in (place, len(text), 0)]
+    return next((each for each in tried if count(each, pattern) == wanted), tried[0])
+
+
+def _insert(text: str, placeholder: str, place: int, pattern: re.Pattern[str]) -> str:
     while 0 < place < len(text) and not (text[place - 1].isspace() or text[place].isspace()):
         place -= 1
     for found in find(text, pattern):

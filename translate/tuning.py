@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 NOTE = "search.beam_size and search.length_penalty were chosen by `seq2see tune` (tuning.json)"
 
 
+Pairs = tuple[list[str], list[str]]  # sources and references
+
+
 class Trial(NamedTuple):
     """A search, and how well it translates the validation text."""
 
@@ -25,17 +28,22 @@ class Trial(NamedTuple):
     bleu: Score
 
 
-def try_searches(translator: Translator, searches: Sequence[SearchConfig]) -> Iterator[Trial]:
-    """Yield a trial of each search, by translating the validation text once for each beam size.
+def try_searches(
+    translator: Translator, searches: Sequence[SearchConfig], pairs: Pairs | None = None
+) -> Iterator[Trial]:
+    """Yield a trial of each search, by translating a validation text once for each beam size.
 
     With as many hypotheses returned as the beam is wide, `beam_search` goes on until all its places are used,
     and what it finds does not depend on the length penalty: that ranks what has ended, and says when nothing
     better can come. So ranking what was found anew is the same as searching anew, in every trial.
 
+    Args:
+        pairs: the text. Default: the one in the run directory.
+
     Raises:
-        InputError: the run directory has no validation text.
+        InputError: the run directory has none, but is asked for it.
     """
-    sources, references = _read_valid(translator.directory)
+    sources, references = pairs or _read_valid(translator.directory)
     beam_size, found = 0, []
     for search in sorted(searches, key=lambda search: search.beam_size):
         if search.beam_size != beam_size:
@@ -88,7 +96,7 @@ def save(run: RunDirectory, chosen: Trial, record: object) -> None:
     run.save_config(replace(run.config, search=search), NOTE)
 
 
-def _read_valid(run: RunDirectory) -> tuple[list[str], list[str]]:
+def _read_valid(run: RunDirectory) -> Pairs:
     for path in (run.valid_src_path, run.valid_tgt_path):
         if not path.is_file():
             raise InputError(f"{path} is missing: search is tuned on the validation text that training keeps")

@@ -1,7 +1,8 @@
 """Show which source words each target word came from: links, weights or heatmaps, of any sentence pair.
 
-Without --tgt, the model's own translations are aligned. Links are `source-target` words, counted from 0; a
-target word is linked to the source word that it attends to most, or to none if that is the end of sentence.
+Without --tgt or --pairs, the model's own translations are aligned. Links are `source-target` words, counted
+from 0; a target word is linked to the source word that it attends to most, or to none if that is the end of
+sentence.
 With --reverse, a model that translates the other way has its say, too; a run that was trained in both
 directions is its own reverse: ask for that with --symmetrize. With --links, the links of another program are
 scored, without a model.

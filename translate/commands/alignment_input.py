@@ -4,17 +4,20 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
 from translate.commands.alignment_output import PICTURES
+from translate.commands.pairs_input import check_pairs_options, pair_sources
 from translate.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from translate.config import Config
     from translate.translator import Translator
 
+PAIRS_FORMAT = "pairs_format"  # --format is what comes out
 _CHUNK = 256  # sources that are translated, aligned and written before the next are begun
 
 
@@ -24,6 +27,9 @@ def check_usage(options: Namespace) -> None:
         _check_links_only(options)
     elif options.run is None:
         raise UsageError("needed, but not given: run (or --links and --gold, to score links without a model)")
+    check_pairs_options(options, format_flag=PAIRS_FORMAT)
+    if options.pairs is not None and (options.texts or options.src is not None or options.tgt is not None):
+        raise UsageError("--pairs has sources and targets: leave sentences, --src and --tgt out")
     if options.texts and options.src is not None:
         raise UsageError("sentences are given, and --src too: leave one out")
     if options.format in PICTURES and options.out is None:
@@ -41,8 +47,8 @@ def check_usage(options: Namespace) -> None:
             raise UsageError(
                 f"--gold counts words between white space, so it needs --level token, not {options.level}"
             )
-        if options.tgt is None:
-            raise UsageError("--gold links words of a given translation: give it with --tgt")
+        if options.tgt is None and options.pairs is None:
+            raise UsageError("--gold links words of a given translation: give it with --tgt or --pairs")
     _check_judging(options)
     if options.extract in ("threshold", "margin") and options.threshold is None:
         raise UsageError(f"--extract {options.extract} needs --threshold: the least weight of a link")
@@ -88,8 +94,8 @@ def _check_links_only(options: Namespace) -> None:
     given = [
         name
         for name in (
-            "src", "tgt", "out", "level", "layer", "shifted", "reverse", "symmetrize", "extract", "threshold",
-            "relative", "beam_size", "head", "plain", "choose", "report",
+            "src", "tgt", "pairs", "out", "level", "layer", "shifted", "reverse", "symmetrize", "extract",
+            "threshold", "relative", "beam_size", "head", "plain", "choose", "report",
         )
         if getattr(options, name)
     ]  # fmt: skip
@@ -113,6 +119,8 @@ def read_texts(options: Namespace) -> tuple[list[str], list[str] | None]:
     """Return the sources and, if given, as many targets."""
     from translate.text_files import decode_lines, read_lines
 
+    if options.pairs is not None:
+        return _read_pairs(options)
     if options.texts:
         # Bytes that are no UTF-8 arrive from the shell as lone surrogates.
         sources = [os.fsencode(text).decode(errors="replace") for text in options.texts]
@@ -132,6 +140,14 @@ def read_texts(options: Namespace) -> tuple[list[str], list[str] | None]:
             "there must be one translation for each source"
         )
     return sources[: options.limit], targets[: options.limit]
+
+
+def _read_pairs(options: Namespace) -> tuple[list[str], list[str]]:
+    from translate.corpora.pairs import stream_pairs
+
+    stream = stream_pairs(pair_sources(options, options.pairs, format_flag=PAIRS_FORMAT))
+    pairs = list(islice(stream, options.limit))
+    return [src for src, _ in pairs], [tgt for _, tgt in pairs]
 
 
 def translated(

@@ -93,7 +93,7 @@ def report(
     return Report(
         translator.directory.path.name,
         reading.words,
-        options.tgt is None,
+        options.tgt is None and options.pairs is None,
         describe_weights(
             alignments, found, end_of_sentence=translator.config.model.attention.end_of_sentence
         ),

@@ -46,10 +46,11 @@ def check_usage(options: Namespace) -> None:
         )
     if options.format == "html" and options.relative:
         raise UsageError("the page knows no links that compete for a source word: leave out --relative")
-    if options.n_best is not None and options.tgt is not None:
-        raise UsageError(
-            "--n-best is for the model's own translations, but --tgt gives others: leave one out"
-        )
+    for name in ("tgt", "pairs"):
+        if options.n_best is not None and getattr(options, name) is not None:
+            raise UsageError(
+                f"--n-best is for the model's own translations, but --{name} gives others: leave one out"
+            )
     if options.n_best is not None and options.n_best < 1:
         raise UsageError(f"--n-best is {options.n_best}: it must be at least 1")
     if options.overview and options.format not in ("png", "svg", "pdf"):

@@ -4,6 +4,9 @@ from typing import Literal
 
 from jsonargparse import ArgumentParser
 
+from translate.commands.alignment_input import PAIRS_FORMAT
+from translate.commands.pairs_input import PAIRS_HELP, add_pairs_options
+
 
 def add_texts(parser: ArgumentParser) -> None:
     """Declare the model, the texts, and what comes out."""
@@ -17,6 +20,10 @@ def add_texts(parser: ArgumentParser) -> None:
         help="Sentences to align, one a line (.gz is read as is). Default: standard input, -.",
     )
     parser.add_argument("--tgt", type=str, help="Their translations. Default: what the model translates.")
+    parser.add_argument(
+        "--pairs", type=str, nargs="+", metavar="FILE", help=f"Instead of --src and --tgt: {PAIRS_HELP}"
+    )
+    add_pairs_options(parser, format_flag=PAIRS_FORMAT)
     parser.add_argument("--limit", type=int, help="Only the first so many pairs.")
     parser.add_argument(
         "--format",

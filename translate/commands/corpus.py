@@ -94,7 +94,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         used_by = "" if option.sources in (WITH_LANGUAGES, DRAWN) else f"For {', '.join(option.sources)}: "
         default = "" if option.default is None else f" Default: {option.default}."
         about = used_by + option.help + default
-        if option.nargs is None:
+        if option.type is bool:
+            parser.add_argument(f"--{name}", action="store_true", help=about)
+        elif option.nargs is None:
             parser.add_argument(f"--{name}", type=option.type, help=about)
         else:
             parser.add_argument(f"--{name}", type=option.type, nargs=option.nargs, help=about)
@@ -157,7 +159,8 @@ def read_options(options: Namespace) -> dict[str, Any]:
 
 def _check_used(options: Namespace) -> dict[str, Any]:
     """Return the options that are given; raise UsageError for one that the source does not use."""
-    given = {name: getattr(options, name) for name in OPTIONS if getattr(options, name) is not None}
+    values = {name: getattr(options, name) for name in OPTIONS}
+    given = {name: value for name, value in values.items() if value not in (None, False)}
     for name in given:
         if options.source not in OPTIONS[name].sources:
             raise UsageError(

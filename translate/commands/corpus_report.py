@@ -188,7 +188,7 @@ def _read_input(options: Namespace) -> Input:
         )
     (way,) = given
     for name in {name for names in WAYS.values() for name in names} - {*WAYS[way]}:
-        if getattr(options, name) is not None:
+        if getattr(options, name) not in (None, False):
             raise UsageError(f"--{name.replace('_', '-')} does not go with {way}")
     if options.out is not None and not options.clean:
         raise UsageError("--out is for --clean, which is not given")
@@ -240,7 +240,7 @@ def _read_pairs(options: Namespace) -> Input:
     for part in PARTS:
         paths = getattr(options, "pairs" if part == "train" else f"{part}_pairs")
         if paths is not None:
-            sources[part] = Sources(paths, wanted, options.format, strict=bool(options.strict))
+            sources[part] = Sources(paths, wanted, options.format, strict=options.strict)
             check_sources(sources[part])
     if sum(list(source.paths).count("-") for source in sources.values()) > 1:
         raise UsageError("standard input (-) can be read once only")

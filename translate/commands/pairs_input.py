@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from jsonargparse import ArgumentParser, Namespace
 
 from translate.config.data import FileFormat
+from translate.errors import UsageError
 
 if TYPE_CHECKING:
     from translate.corpora.pairs import Sources
@@ -21,12 +22,20 @@ ABOUT = {
 }
 
 
-def add_pairs_options(parser: ArgumentParser, *, skip: tuple[str, ...] = ()) -> None:
-    """Declare how the files of --pairs are read, but for flags that the verb has already."""
+def add_pairs_options(
+    parser: ArgumentParser, *, skip: tuple[str, ...] = (), format_flag: str = "format"
+) -> None:
+    """Declare how the files of --pairs are read, but for flags that the verb has already.
+
+    Args:
+        format_flag: another name where --format says something else.
+    """
     for name, about in ABOUT.items():
         if name not in skip:
             parser.add_argument(f"--{name}", type=str, help=about)
-    parser.add_argument("--format", type=FileFormat, help="Format of all files of --pairs, whatever names.")
+    parser.add_argument(
+        f"--{format_flag}", type=FileFormat, help="Format of all files of --pairs, whatever names."
+    )
     parser.add_argument(
         "--markup",
         type=Literal["drop", "keep"],
@@ -36,7 +45,15 @@ def add_pairs_options(parser: ArgumentParser, *, skip: tuple[str, ...] = ()) -> 
     parser.add_argument("--strict", action="store_true", help="Stop at a broken record of --pairs.")
 
 
-def pair_sources(options: Namespace, paths: list[str]) -> "Sources":
+def check_pairs_options(options: Namespace, *, format_flag: str = "format") -> None:
+    """Raise UsageError for a flag that says how --pairs is read, where there is none."""
+    if options.pairs is None:
+        for name in (*ABOUT, format_flag, "markup", "strict"):
+            if getattr(options, name) not in (None, False, "drop"):
+                raise UsageError(f"--{name.replace('_', '-')} is for --pairs, but there are none")
+
+
+def pair_sources(options: Namespace, paths: list[str], *, format_flag: str = "format") -> "Sources":
     """Return the sources that the flags describe."""
     from translate.corpora.formats import Wanted
     from translate.corpora.pairs import Sources
@@ -44,4 +61,4 @@ def pair_sources(options: Namespace, paths: list[str]) -> "Sources":
     wanted = Wanted(
         options.src_lang, options.tgt_lang, options.src_column, options.tgt_column, options.markup
     )
-    return Sources(paths, wanted, options.format, strict=options.strict)
+    return Sources(paths, wanted, getattr(options, format_flag), strict=options.strict)

@@ -1,9 +1,9 @@
 """Choose beam size and length penalty on a run's validation text, for it to translate with from then on.
 
-Translates the run's validation text (never a test set) once for each beam size, scores it with each length
-penalty, prints BLEU of all, and writes the best into the run's config.yaml, with a note; tuning.json there
-keeps the table. The run's present search is always among those tried. `seq2see translate` and `evaluate` then
-search so, unless told otherwise. A model of both directions is tuned forward.
+Translates the run's validation text or other pairs (never a test set) once for each beam size, scores it with
+each length penalty, prints BLEU of all, and writes the best into the run's config.yaml, with a note;
+tuning.json there keeps the table. The run's present search is always among those tried. `seq2see translate`
+and `evaluate` then search so, unless told otherwise. A model of both directions is tuned forward.
 """
 
 import json
@@ -14,10 +14,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from jsonargparse import ArgumentParser, Namespace
 
 from translate.commands.evaluate import add_ensemble
+from translate.commands.pairs_input import (
+    PAIRS_HELP,
+    add_pairs_options,
+    check_pairs_options,
+    pair_sources,
+)
 from translate.errors import UsageError
 
 if TYPE_CHECKING:
-    from translate.tuning import Trial
+    from translate.tuning import Pairs, Trial
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +34,14 @@ LENGTH_PENALTIES = [round(0.2 * step, 1) for step in range(11)]  # to 2
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare which run, and what is tried."""
     parser.add_argument("run", type=str, help="Run directory of the model.")
+    parser.add_argument(
+        "--pairs",
+        type=str,
+        nargs="+",
+        metavar="FILE",
+        help=f"Validation text instead of the run's own: {PAIRS_HELP}",
+    )
+    add_pairs_options(parser)
     parser.add_argument(
         "--beam_sizes", type=int, nargs="+", default=BEAM_SIZES, metavar="N", help="Beam sizes to try."
     )
@@ -56,16 +70,18 @@ def run(options: Namespace) -> None:
     from translate.translator import Translator
     from translate.tuning import choose, grid, save, try_searches
 
+    given = _read_pairs(options)
     keep_freed_memory()
     translator = Translator(options.run, options.device, threads=options.threads, ensemble=options.ensemble)
     config = translator.config.search
     searches = grid(config, options.beam_sizes, options.length_penalties)
     log.info("translating the validation text with %s", translator.describe())
-    trials = list(try_searches(translator, searches))
+    trials = list(try_searches(translator, searches, given))
     chosen = choose(trials, config)
     before = next(one for one in trials if one[:2] == (config.beam_size, config.length_penalty))
     record = {
         **({"ensemble": [str(member.path) for member in translator.members]} if options.ensemble else {}),
+        **({"pairs": options.pairs} if given else {}),
         "signature": chosen.bleu.signature,
         "trials": [_as_json(trial) for trial in trials],
         "before": _as_json(before),
@@ -78,6 +94,7 @@ def run(options: Namespace) -> None:
 
 def _check_usage(options: Namespace) -> None:
     """Refuse options that contradict one another or make no sense, before anything is read."""
+    check_pairs_options(options)
     if options.threads < 0:
         raise UsageError(f"--threads is {options.threads}: it must be at least 0")
     if options.ensemble and not options.dry_run:
@@ -85,6 +102,16 @@ def _check_usage(options: Namespace) -> None:
             f"what is chosen for an ensemble is not for {options.run} alone: give --dry-run, and what it "
             "says to `seq2see translate --ensemble`"
         )
+
+
+def _read_pairs(options: Namespace) -> "Pairs | None":
+    """Return the sources and references of --pairs, if it is given."""
+    if options.pairs is None:
+        return None
+    from translate.corpora.pairs import stream_pairs
+
+    pairs = list(stream_pairs(pair_sources(options, options.pairs)))
+    return [src for src, _ in pairs], [tgt for _, tgt in pairs]
 
 
 def _as_json(trial: "Trial") -> dict[str, Any]:

@@ -94,8 +94,9 @@ def find_format(path: str, given: PairFormat | None) -> PairFormat:
     found = FORMATS.get(Path(name).suffix.lower())
     if found is None:
         raise UsageError(
-            f"{path}: its format cannot be told from its name: give --format, or a name that ends in "
-            f"{', '.join(FORMATS)} (and {', '.join(PACKERS)} behind it where it is packed)"
+            f"{path}: its format cannot be told from its name: give --format (to align, --pairs-format), or "
+            f"a name that ends in {', '.join(FORMATS)} (and {', '.join(PACKERS)} behind it where it is "
+            "packed)"
         )
     return found
 

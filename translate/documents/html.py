@@ -96,6 +96,16 @@ class _Splitter(HTMLParser):
         """Leave <![CDATA[...]]> and the like."""
         self._markup()
 
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Return where <![...]> ends: of any kind, while Python 3.11 gives up at what it does not know."""
+        end = self.rawdata.find("]]>", i) + 2 if self.rawdata.startswith("<![CDATA[", i) else 1
+        if end < 2:  # to HTML it is a comment
+            end = self.rawdata.find(">", i)
+        if end < 0:
+            return -1
+        self.unknown_decl(self.rawdata[i : end + 1])
+        return end + 1
+
     def handle_pi(self, data: str) -> None:
         """Leave <?...>."""
         self._markup()

@@ -9,9 +9,17 @@ from babel.messages.pofile import normalize, unescape
 
 from translate.corpora.formats.catalogs import read_catalog
 from translate.documents.document import Document, Slot, Span, replace_spans
+from translate.errors import InputError
 
 _KEYWORD = re.compile(r'\s*(msgctxt|msgid_plural|msgid|msgstr)(?:\[(\d+)\])?\s*(".*")')
 _MORE = re.compile(r'\s*(".*")')
+# What may stand before a keyword in its message.
+_BEFORE = {
+    "msgctxt": ("",),
+    "msgid": ("", "msgctxt"),
+    "msgid_plural": ("msgid",),
+    "msgstr": ("msgid", "msgid_plural", "msgstr"),
+}
 _FLAGS = re.compile(r"#,(.*)")
 
 
@@ -34,13 +42,13 @@ def read_po(raw: str, name: str, *, overwrite: bool = False, fuzzy: bool = False
         overwrite: translate messages anew that are translated, or fuzzy, already.
         fuzzy: mark what is translated as fuzzy, to be looked at.
 
-    Raises InputError as `read_catalog` does.
+    Raises InputError as `read_catalog` does, and when the parts of a message are not in order.
     """
     for _ in read_catalog(io.BytesIO(raw.encode()), name, "po"):
         pass
     newline = "\r\n" if "\r\n" in raw else "\n"
     spans: list[Span] = []
-    for entry in _entries(raw):
+    for entry in _entries(raw, name):
         if not entry.texts.get("msgid") or (any(entry.forms.values()) and not overwrite):
             continue
         for number, (begin, end) in entry.places.items():
@@ -55,10 +63,10 @@ def read_po(raw: str, name: str, *, overwrite: bool = False, fuzzy: bool = False
     return replace_spans(raw, spans)
 
 
-def _entries(raw: str) -> Iterator[_Entry]:
+def _entries(raw: str, name: str) -> Iterator[_Entry]:
     entry, last = _Entry(), ""
     number = 0
-    for line in re.finditer(r"[^\n]*\n?", raw):
+    for line_number, line in enumerate(re.finditer(r"[^\n]*\n?", raw), start=1):
         text = line.group().lstrip("\ufeff").rstrip("\r\n")
         begin, end = (
             line.end() - len(line.group().lstrip("\ufeff")),
@@ -71,6 +79,11 @@ def _entries(raw: str) -> Iterator[_Entry]:
         if flags := _FLAGS.match(text):
             entry.flags = (begin + 2, flags[1])
         elif keyword:
+            if not _is_next(keyword, last, entry):
+                raise InputError(
+                    f"{name}: line {line_number}: {keyword[1]} does not belong here: a message is a msgid "
+                    "and a msgstr, or msgid, msgid_plural, msgstr[0], msgstr[1] and so on"
+                )
             last, number = keyword[1], int(keyword[2] or 0)
             if entry.begin < 0:
                 entry.begin = begin
@@ -83,6 +96,15 @@ def _entries(raw: str) -> Iterator[_Entry]:
                 entry.texts[last] = entry.texts.get(last, "") + string
     if last == "msgstr":
         yield entry
+
+
+def _is_next(keyword: re.Match[str], last: str, entry: _Entry) -> bool:
+    if last not in _BEFORE[keyword[1]]:
+        return False
+    if keyword[1] != "msgstr":
+        return True
+    numbered = keyword[2] is not None
+    return numbered == ("msgid_plural" in entry.texts) and int(keyword[2] or 0) == len(entry.places)
 
 
 def _mark(entry: _Entry, newline: str) -> Iterator[Span]:

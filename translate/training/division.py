@@ -12,6 +12,9 @@ from translate.errors import InputError
 
 log = logging.getLogger(__name__)
 
+# What torch says: of the system's memory; of the GPU's, outside of its own allocator; of libraries' there.
+SHORT = ("can't allocate memory", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
+
 Loss = Callable[[Batch], tuple[Tensor, Tensor]]  # mean loss and mean -log p of a batch's target tokens
 
 
@@ -40,9 +43,7 @@ class BatchGradients:
         while True:
             parts = self._parts.get(shape, 1)
             if parts > 1:
-                torch.default_generator.manual_seed(seed)
-                if batch.src.is_cuda:
-                    torch.cuda.manual_seed(seed)
+                draw_anew(seed, batch.src.device)
             try:
                 return self._add(deal(batch, parts), share, loss)
             except (MemoryError, RuntimeError) as error:
@@ -50,6 +51,10 @@ class BatchGradients:
                     raise
             # Out here, where the error holds on to nothing any more.
             self._divide(shape, parts)
+
+    def divides(self, shape: tuple[int, ...]) -> bool:
+        """Whether batches of a shape, as B, S and T, are taken in parts."""
+        return shape in self._parts
 
     def _add(self, parts: list[tuple[Batch, float]], share: float, loss: Loss) -> tuple[Tensor, Tensor]:
         before = [parameter.grad for parameter in self.parameters]
@@ -86,13 +91,30 @@ class BatchGradients:
             "parts from now on; lower --data.batch-tokens to be faster",
             rows, src_width, tgt_width, self._parts[shape],
         )  # fmt: skip
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
+
+
+def free_memory() -> None:
+    """Give back what nothing holds on to any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def draw_anew(seed: int, device: torch.device) -> None:
+    """Begin the randomness of a batch again, whatever an attempt has drawn of it."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory was too short; for that of the system torch has no kind of error of its own."""
+    """Whether memory was too short; not all that ran short of it has a kind of error of its own.
+
+    The end of a recording (`translate.training.recorded`) that failed so may be an error itself.
+    """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in SHORT):
+        return True
+    return error.__context__ is not None and is_out_of_memory(error.__context__)

@@ -198,7 +198,7 @@ class ResidentTrainingModule(TrainingModule):
         """One batch, gradients included."""
         if self.begins_step():
             self.step.zero_gradients()
-        loss, nll = self.step(batch)
+        loss, nll = self.step(batch, self.seed_of(self.global_rank))
         return {"loss": loss, "nll": nll}
 
 

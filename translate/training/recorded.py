@@ -4,6 +4,7 @@ A small model's step is many short kernels, a recurrent decoder's thousands, eac
 graph starts all of them at once.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,9 +12,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from translate.batches import Batch
 from translate.model import Seq2Seq
+from translate.training.division import BatchGradients, draw_anew, free_memory, is_out_of_memory
 from translate.training.loss import Objective, padded_batch_loss
 from translate.training.resident import ResidentPairs, Rows
+
+log = logging.getLogger(__name__)
+
+Shape = tuple[int, int, int]  # B, S, T
 
 # Takes work on tensors that stay where they are; returns what does it again, on what is in them then.
 Record = Callable[[Callable[[], None]], Callable[[], None]]
@@ -32,6 +39,9 @@ class Recording(NamedTuple):
 class GradientStep:
     """Adds the gradients of a batch to those that the parameters have; waits for the device nowhere.
 
+    Unless memory is too short for it: then it is divided (`translate.training.division`), as are all of its
+    shape from then on. What memory is too short to record, or to replay, is computed anew each time.
+
     Args:
         pairs: the corpus.
         share: of the batch's mean loss that the gradients are of.
@@ -49,9 +59,11 @@ class GradientStep:
         self.model, self.pairs = model, pairs
         self.objective, self.share = objective, share
         self.record = record
+        self.divided = BatchGradients(model)
         self._gradients: list[Tensor] = []
-        self._met: set[tuple[int, ...]] = set()
-        self._recordings: dict[tuple[int, ...], Recording] = {}
+        self._met: set[Shape] = set()
+        self._recordable: set[Shape] = set()  # they have been computed whole
+        self._recordings: dict[Shape, Recording] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "GradientStep":
         """Weight averaging copies the module with all that it holds; of this one is enough."""
@@ -66,40 +78,66 @@ class GradientStep:
             parameter.grad = gradient  # Lightning takes it away before a validation
         torch._foreach_zero_(self._gradients)
 
-    def __call__(self, rows: Rows) -> Float[Tensor, "2"]:
-        """Return the mean loss and the mean -log p of the batch's target tokens."""
+    def __call__(self, rows: Rows, seed: int) -> Float[Tensor, "2"]:
+        """Return the mean loss and the mean -log p of the batch's target tokens.
+
+        Args:
+            seed: of the batch's randomness, which is begun anew after an attempt that failed.
+
+        Raises InputError when memory is too short for a single pair.
+        """
         shape = (len(rows.pairs), rows.src_width, rows.tgt_width)
         recording = self._recordings.get(shape)
-        if recording is None and self.record is not None and shape in self._met:
-            recording = self._make_recording(rows, self.record)
+        if recording or (shape in self._recordable and len(self._recordings) < MOST):
+            try:
+                return self._replay(recording or self._make_recording(shape, rows.pairs), rows.pairs)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Out here, where the error holds on to nothing any more.
+            recording = None
+            self._give_up(shape)
+            draw_anew(seed, rows.pairs.device)
+        loss, nll = self.divided.add(self.pairs.gather(rows.pairs, *shape[1:]), self.share, self._loss, seed)
         # The first time, kernels are chosen and loaded, which cannot be recorded.
+        if self.record is not None and shape not in self._met and not self.divided.divides(shape):
+            self._recordable.add(shape)
         self._met.add(shape)
-        if recording is None:
-            return self._run(rows.pairs, rows.src_width, rows.tgt_width)
-        recording.pairs.copy_(rows.pairs)
+        return torch.stack([loss, nll])
+
+    def _replay(self, recording: Recording, pairs: Int[Tensor, " B"]) -> Float[Tensor, "2"]:
+        recording.pairs.copy_(pairs)
         recording.replay()
         return recording.result.clone()
 
-    def _make_recording(self, rows: Rows, record: Record) -> Recording | None:
-        if len(self._recordings) == MOST:
-            return None
-        pairs = rows.pairs.clone()
+    def _make_recording(self, shape: Shape, pairs: Int[Tensor, " B"]) -> Recording:
+        assert self.record is not None  # else no shape is recordable
+        pairs = pairs.clone()
         result = torch.zeros(2, device=pairs.device)
 
         def work() -> None:
-            result.copy_(self._run(pairs, rows.src_width, rows.tgt_width))
+            loss, nll = self._loss(self.pairs.gather(pairs, *shape[1:]))
+            # Each backward computation has the precision of its forward one, not autocast's.
+            with torch.autocast(pairs.device.type, enabled=False):
+                torch.autograd.backward(loss * self.share)
+            result.copy_(torch.stack([loss.detach(), nll]))
 
-        recording = Recording(record(work), pairs, result)
-        self._recordings[len(pairs), rows.src_width, rows.tgt_width] = recording
+        recording = self._recordings[shape] = Recording(self.record(work), pairs, result)
         return recording
 
-    def _run(self, pairs: Int[Tensor, " B"], src_width: int, tgt_width: int) -> Float[Tensor, "2"]:
-        batch = self.pairs.gather(pairs, src_width, tgt_width)
-        loss, nll = padded_batch_loss(self.model, batch, self.objective)
-        # Each backward computation has the precision of its forward one, not autocast's.
-        with torch.autocast(pairs.device.type, enabled=False):
-            torch.autograd.backward(loss * self.share)
-        return torch.stack([loss.detach(), nll])
+    def _give_up(self, shape: Shape) -> None:
+        """Record a shape no more: it is computed anew each time."""
+        self._recordable.discard(shape)
+        self._recordings.pop(shape, None)
+        log.warning(
+            "memory is too short to record %d pairs of %d and %d pieces as a CUDA graph: batches of this "
+            "shape are computed without one from now on; lower --data.batch-tokens to be faster",
+            *shape,
+        )
+        free_memory()
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return padded_batch_loss(self.model, batch, self.objective)
 
 
 class CudaGraphs:
@@ -134,5 +172,6 @@ class CudaGraphs:
                 "This happened while recording a CUDA graph: --training.cuda_graphs false does without."
             )
             raise
-        torch.clear_autocast_cache()  # what was cast just now lies in the graph's memory
+        finally:
+            torch.clear_autocast_cache()  # what was cast just now lies in the graph's memory
         return graph.replay

@@ -40,7 +40,7 @@ def read_parquet(stream: BufferedIOBase, name: str, wanted: Wanted) -> Iterator[
                     number += 1
                     where = f"row {number}"
                     yield Record(where, broken=broken) if broken else read_row(fields, wanted, where)
-        except (pyarrow.ArrowException, pyarrow.ArrowInvalid, OSError) as error:
+        except (pyarrow.ArrowException, UnicodeDecodeError, OSError) as error:  # UTF-8 of columns' names
             raise InputError(f"{name}: damaged or no Parquet ({error})") from None
 
 
