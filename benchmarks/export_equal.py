@@ -24,7 +24,7 @@ from measuring import Row, fingerprint, machine, save
 from quality_table import ROOT
 from speed_tables import EQUAL
 
-from translate.config import SearchConfig
+from translate.config.search import SearchConfig
 from translate.errors import UsageError
 from translate.export.ctranslate2_model import check_exportable, export_ctranslate2
 from translate.export.onnx_model import export_onnx
