@@ -19,6 +19,7 @@ CORES = RESULTS / "train_cores.json"
 STARTING = RESULTS / "start.json"
 BUDGETS = RESULTS / "budget.json"
 ALIGNING = RESULTS / "align_speed.json"
+EQUAL = RESULTS / "export_equal.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 Results = dict[str, Any]  # what these programs write: JSON
@@ -236,6 +237,24 @@ def aligning_table(results: Results) -> str:
     )
 
 
+def equal_table(results: Results) -> str:
+    """How many translations of exports are torch's too, as Markdown."""
+    names = {"onnx": "ONNX, docs/examples/translate_onnx.py", "ctranslate2": "CTranslate2, float32"}
+    rows = [
+        [row["run"], names[row["export"]], _search(row["beam_size"]), f"{row['equal']} of {row['lines']}"]
+        for row in results["rows"]
+    ]
+    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    return "\n".join(
+        [
+            *_table(["", "export", "search", "equal translations"], rows),
+            "",
+            f"The first lines of {results['text']['name']}, beside engine torch in float32 with the same "
+            f"search; {versions}. {_machine(results)}",
+        ]
+    )
+
+
 PARTS = (
     (TRAINING, training_tables, ("<!-- training speed: begin -->", "<!-- training speed: end -->")),
     (BUDGETS, budget_tables, ("<!-- budgets: begin -->", "<!-- budgets: end -->")),
@@ -247,6 +266,7 @@ PARTS = (
     ),
     (ALIGNING, aligning_table, ("<!-- aligning: begin -->", "<!-- aligning: end -->")),
     (STARTING, starting_table, ("<!-- start: begin -->", "<!-- start: end -->")),
+    (EQUAL, equal_table, ("<!-- equal: begin -->", "<!-- equal: end -->")),
     (GROWTH, growth_tables, ("<!-- growth: begin -->", "<!-- growth: end -->")),
 )
 

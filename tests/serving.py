@@ -83,3 +83,21 @@ def error_of(response, status=400):
     assert response.headers["content-type"] == "application/json"
     assert set(response.json()) == {"error"}
     return response.json()["error"]
+
+
+class Held:
+    """Lets a model compute only when it is told to."""
+
+    def __init__(self, app, monkeypatch):
+        self.model = app.state.service.models[0]
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.batches = []
+        compute = self.model.batcher._compute
+
+        def wait(kind, items):
+            self.batches.append(items)
+            self.begun.set()
+            assert self.go_on.wait(200)
+            return compute(kind, items)
+
+        monkeypatch.setattr(self.model.batcher, "_compute", wait)

@@ -221,6 +221,26 @@ def test_the_table_of_alignment_has_medians_and_their_ratio(speed_tables):
     assert "Multi30k de→en, 1,000 pairs of test2016, engine torch in float32; medians of 3" in lines[-1]
 
 
+def test_the_table_of_exports_counts_equal_translations(speed_tables):
+    def counted(export, beam_size, equal):
+        return {"run": "some_run", "export": export, "beam_size": beam_size, "lines": 40, "equal": equal}
+
+    results = {
+        "machine": MACHINE,
+        "versions": {"onnxruntime": "1.2"},
+        "text": {"name": "some_corpus/valid.de"},
+        "rows": [counted("onnx", 1, 40), counted("ctranslate2", 5, 38)],
+    }
+    lines = speed_tables.equal_table(results).splitlines()
+
+    assert lines[2:4] == [
+        "| some_run | ONNX, docs/examples/translate_onnx.py | greedy | 40 of 40 |",
+        "| some_run | CTranslate2, float32 | beam 5 | 38 of 40 |",
+    ]
+    assert lines[-1].startswith("The first lines of some_corpus/valid.de, beside engine torch in float32")
+    assert "; onnxruntime 1.2. Some CPU" in lines[-1]
+
+
 def test_the_page_is_what_the_kept_results_give(speed_tables):
     page = speed_tables.PAGE.read_text(encoding="utf-8")
 

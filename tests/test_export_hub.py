@@ -9,6 +9,7 @@ import huggingface_hub
 import pytest
 import yaml
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+from starlette.testclient import TestClient
 from tiny import TRANSFORMER, separate_tokenizers, tiny_run
 
 from translate import Translator
@@ -19,6 +20,7 @@ from translate.errors import InputError
 from translate.export.hub import find_run
 from translate.export.hub_folder import About, export_hub, without_paths
 from translate.run_directory import RunDirectory
+from translate.serve import server
 
 TEXTS = ["Ein Hund läuft.", "Zwei Kinder"]
 SIGNATURE = "nrefs:1|case:mixed|version:2.6.0"
@@ -214,6 +216,42 @@ def test_evaluation_takes_a_name_too(hub, run, capsys):
     Path("t.en").write_text("A dog\n")
     assert main(["evaluate", "somebody/mine", "--src", "t.de", "--ref", "t.en", "--threads", "1"]) == 0
     assert "BLEU" in capsys.readouterr().out
+
+
+def served(monkeypatch, *arguments):
+    """What a server that is started so answers to a text: exit code and answers."""
+    answers = []
+
+    def serve(app, *_):
+        with TestClient(app) as client:
+            asked = {"q": TEXTS[0], "source": "de", "target": "en"}
+            answers.append(client.post("/translate", json=asked).json())
+
+    monkeypatch.setattr(server, "serve", serve)
+    return main(["serve", *arguments, "--port", "0"]), answers
+
+
+def test_a_server_takes_a_name_too(hub, run, monkeypatch):
+    offer(hub, run)
+    answer = {"translatedText": Translator(run.path).translate(TEXTS[:1])[0].text}
+    assert served(monkeypatch, "somebody/mine@v1", "--languages", "de-en") == (0, [answer])
+
+
+def test_a_server_asks_the_model_of_a_name_for_its_languages(hub, run, monkeypatch, capsys):
+    offer(hub, run, "somebody/silent")
+    assert served(monkeypatch, "somebody/silent") == (2, [])
+    assert "somebody/silent does not say which languages it translates" in capsys.readouterr().err
+    data = dataclasses.replace(run.config.data, src_lang="de", tgt_lang="en")
+    run.save_config(dataclasses.replace(run.config, data=data))
+    offer(hub, run)
+    code, [answer] = served(monkeypatch, "somebody/mine")
+    assert code == 0
+    assert answer["translatedText"]
+
+
+def test_a_server_of_a_name_that_the_hub_has_not_does_not_start(hub, monkeypatch, capsys):
+    assert served(monkeypatch, "somebody/else", "--languages", "de-en") == (3, [])
+    assert "the Hugging Face hub has no somebody/else" in capsys.readouterr().err
 
 
 def test_only_files_of_a_model_are_downloaded(hub, run):

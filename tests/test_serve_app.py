@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -42,9 +43,17 @@ def test_json_forms_and_query_parameters_are_one(client, expected, how):
     assert response.json() == {"translatedText": expected(TEXT)}
 
 
+def multipart(**fields):
+    """Fields as a multipart form; a list is a field for each of its values."""
+    values = {name: value if isinstance(value, list) else [value] for name, value in fields.items()}
+    return [(name, (None, each)) for name, all_of_it in values.items() for each in all_of_it]
+
+
 def test_a_multipart_form_is_read_too(client, expected):
-    fields = {name: (None, value) for name, value in {"q": TEXT, **DE_EN}.items()}
-    assert client.post("/translate", files=fields).json() == {"translatedText": expected(TEXT)}
+    one = client.post("/translate", files=multipart(q=TEXT, **DE_EN))
+    assert one.json() == {"translatedText": expected(TEXT)}
+    several = client.post("/translate", files=multipart(q=[TEXT, "Hund"], **DE_EN))
+    assert several.json() == {"translatedText": [expected(TEXT), expected("Hund")]}
 
 
 def test_the_body_wins_over_the_query(client, expected):
@@ -73,6 +82,17 @@ def test_alternatives_are_the_next_best(client, run):
     texts = list(dict.fromkeys(text for text, _ in four[0].alternatives))
     assert answer == {"translatedText": texts[0], "alternatives": texts[1:]}
     assert len(texts) > 2
+
+
+def test_every_field_means_the_same_however_it_comes(client):
+    fields = {"q": f"<b>{TEXT}</b>", "source": "auto", "target": "en", "format": "html", "alternatives": "2"}
+    answers = [client.post("/translate", **{how: fields}).json() for how in ("json", "data", "params")]
+    answers.append(client.post("/translate", files=multipart(**fields)).json())
+    assert answers == [answers[0]] * 4
+    assert len(answers[0]["alternatives"]) == 2
+    assert answers[0]["detectedLanguage"]["language"] == "de"
+    texts = [answers[0]["translatedText"], *answers[0]["alternatives"]]
+    assert all(text.startswith("<b>") and text.endswith("</b>") for text in texts)
 
 
 def test_alternatives_of_several_texts_are_several_lists(client):
@@ -134,6 +154,36 @@ def test_requests_at_once_get_what_each_gets_alone(client, expected):
     assert batches < float(numbers.split("seq2see_batch_texts_sum ")[1].split()[0])
 
 
+def test_requests_of_all_kinds_at_once_get_what_each_gets_alone(client):
+    asked = [
+        request
+        for number in range(6)
+        for request in (
+            ("/translate", {"q": f"Hund {number}", **DE_EN}),
+            ("/translate", {"q": f"dog {number}", "source": "en", "target": "de"}),
+            ("/translate", {"q": [f"<i>Kind {number}</i>", "Park"], **DE_EN, "format": "html"}),
+            ("/translate", {"q": f"Wiese {number}", **DE_EN, "alternatives": 2}),
+            ("/align", {"src": f"Hund {number}", "tgt": f"dog {number}", **DE_EN}),
+            ("/align", {"src": f"dog {number}", "source": "en", "target": "de", "level": "subword"}),
+            ("/detect", {"q": f"Zwei Kinder {number}"}),
+        )
+    ]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        together = list(pool.map(lambda request: client.post(request[0], json=request[1]).json(), asked))
+    alone = [client.post(path, json=fields).json() for path, fields in asked]
+    assert [rounded(answer) for answer in together] == [rounded(answer) for answer in alone]
+    assert len({str(answer) for answer in alone}) > 24
+
+
+def rounded(answer):
+    """An answer whose numbers may differ by what a batch changes of them."""
+    if isinstance(answer, dict):
+        return {name: rounded(value) for name, value in answer.items()}
+    if isinstance(answer, list):
+        return [rounded(value) for value in answer]
+    return pytest.approx(answer, abs=1e-4) if isinstance(answer, float) else answer
+
+
 # The other endpoints
 
 
@@ -145,10 +195,13 @@ def test_languages_name_what_each_can_become(client):
 
 
 def test_the_languages_of_a_text_are_detected(client):
-    found = post(client, "/detect", q="Zwei Kinder spielen").json()
+    found = post(client, "/detect", q="Zwei Kinder\nspielen").json()
     assert [each["language"] for each in found] == ["de", "en"]
     assert found[0]["confidence"] > 90
     assert post(client, "/detect", q="12").json() == [{"language": "de", "confidence": 0.0}]
+    assert post(client, "/detect", q=["Zwei Kinder", "spielen"]).json() == found
+    for how in ("data", "params"):
+        assert client.post("/detect", **{how: {"q": "Zwei Kinder\nspielen"}}).json() == found
     assert error_of(post(client, "/detect")) == "Invalid request: missing q parameter"
 
 

@@ -161,6 +161,19 @@ def test_one_jobs_failure_is_no_others():
     batcher.close()
 
 
+def test_what_is_made_of_the_results_is_the_jobs_own_affair():
+    calls, batcher = held()
+    word = batcher.submit("a", "xyz", [1] * 3, "".join)
+    nothing = batcher.submit("a", "", [], len)
+    wrong = batcher.submit("a", "pq", [1] * 2, lambda results: results[2])
+    calls.go_on.set()
+    assert (word.result(20), nothing.result(20)) == ("XYZ", 0)
+    with pytest.raises(IndexError):
+        wrong.result(20)
+    assert submit(batcher, "z").result(20) == ["Z"]
+    batcher.close()
+
+
 def test_closing_finishes_what_was_taken_and_takes_no_more():
     calls, batcher = held()
     future = submit(batcher, "x")

@@ -61,8 +61,13 @@ def test_what_is_not_installed_is_named_with_how_to_get_it(run, capsys, monkeypa
 
 
 def test_it_serves_with_what_was_asked_for(run, monkeypatch, capsys, tmp_path):
-    served = []
-    monkeypatch.setattr(server, "serve", lambda *args: served.append(args))
+    served, addresses = [], []
+
+    def serve(*arguments):
+        served.append(arguments)
+        addresses.append(arguments[1].getsockname()[0])
+
+    monkeypatch.setattr(server, "serve", serve)
     monkeypatch.setenv("SEQ2SEE_API_KEYS", "one")
     flags = [
         "--languages",
@@ -80,6 +85,7 @@ def test_it_serves_with_what_was_asked_for(run, monkeypatch, capsys, tmp_path):
     [(app, listening, seconds)] = served
     service = app.state.service
     assert seconds == 7
+    assert addresses == ["127.0.0.1"]  # unless it is told otherwise
     assert (service.limits.seconds, service.limits.texts, service.limits.characters) == (7, 3, 20_000)
     assert "one" in service.keys
     assert listening.fileno() == -1  # closed when the server has ended

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import pytest
 from deep_translator import LibreTranslator
 from deep_translator.exceptions import AuthorizationException
 from libretranslatepy import LibreTranslateAPI
-from serving import DE_EN, TEXT, make_app, real_server, talk
+from serving import DE_EN, TEXT, Held, make_app, real_server, talk
 from tiny import tiny_run
 
 from translate.errors import UsageError
@@ -132,13 +133,40 @@ def test_headers_cannot_be_injected(address):
     assert b"x-evil" not in answer.lower()
 
 
+def test_who_closes_the_connection_takes_his_texts_with_him(run, monkeypatch):
+    app = make_app([run])
+    held = Held(app, monkeypatch)
+    body = json.dumps({"q": TEXT, **DE_EN}).encode()
+    head = b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    request = head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    with real_server(app) as address:
+        with socket.create_connection(address) as first:
+            first.sendall(request)
+            assert held.begun.wait(20)
+            with socket.create_connection(address) as second:
+                second.sendall(request)
+                wait_for(lambda: held.model.batcher.waiting)
+            wait_for(lambda: not held.model.batcher.waiting)
+            held.go_on.set()
+            assert status_of(first.recv(65_536)) == 200
+        wait_for(lambda: 'path="/translate",status="499"} 1.0' in get(f"{url(address)}metrics"))
+
+
+def wait_for(fact):
+    end = time.monotonic() + 60
+    while not fact():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
 def test_a_port_that_is_taken_is_named(address):
     with pytest.raises(UsageError, match=rf"cannot listen on 127.0.0.1, port {address[1]} \(.+\): choose"):
         listen(*address)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
-def test_told_to_stop_it_answers_what_it_has_accepted(run, tmp_path):
+@pytest.mark.parametrize(("told", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_told_to_stop_it_answers_what_it_has_accepted(run, tmp_path, told, code):
     command = [sys.executable, "-m", "seq2see", "serve", str(run), "--languages", "de-en", "--port", "0"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=subprocess.PIPE)
@@ -163,10 +191,10 @@ def test_told_to_stop_it_answers_what_it_has_accepted(run, tmp_path):
             "seq2see_characters_total 0.0" in numbers
         ):
             pass
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(told)
         asking.join()
         assert len(answers[0]["translatedText"]) == 100
-        assert process.wait(100) == 143
+        assert process.wait(100) == code
         assert process.stdout.read() == b""
     finally:
         process.kill()

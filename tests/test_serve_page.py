@@ -81,6 +81,18 @@ def page(open_page):
     return open_page()
 
 
+def test_languages_that_cannot_be_swapped_say_why(page):
+    languages = [
+        {"code": "de", "name": "German", "targets": ["en"]},
+        {"code": "en", "name": "English", "targets": []},
+    ]
+    page.route("**/languages", lambda route: route.fulfill(json=languages))
+    page.reload()
+    swap = page.get_by_role("button", name="Swap the languages")
+    expect(swap).to_be_disabled()
+    expect(swap).to_have_attribute("title", "No model here translates English to German")
+
+
 def translate(page, api, text=TEXT):
     """Put in a text; its translation, when it is shown and its words are known."""
     page.locator("#input").fill(text)
@@ -171,6 +183,15 @@ def test_lines_stay_lines_and_only_new_ones_are_asked_for(page, api):
         page.locator("#input").fill(f"{TEXT}\n\n  {OTHER}\nneu")
     assert asked.value.post_data_json["q"] == ["neu"]
     shown(page, api("/translate", q=f"{TEXT}\n\n  {OTHER}\nneu")["translatedText"])
+
+
+def test_what_one_may_point_at_is_said_until_one_does(page, api):
+    hint = page.get_by_text("Point at a word to see where it came from.")
+    expect(hint).to_be_visible()
+    translate(page, api)
+    words(page).first.hover()
+    assert told(page) != ""
+    expect(hint).to_be_hidden()
 
 
 def test_languages_are_swapped_with_their_texts(page, api):
@@ -312,7 +333,9 @@ def test_another_translation_is_chosen_and_aligned(page, api):
     assert asked.value.request.post_data_json["tgt"] == texts[1]
     shown(page, texts[1])
     expect(choices.nth(1)).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#spoken")).to_have_text(texts[1])
     expect(page.locator("#map tbody th").first).to_have_text(asked.value.json()["tgt_tokens"][0])
+    assert past(page) == [TEXT + texts[1]]
 
 
 # ---- history and documents

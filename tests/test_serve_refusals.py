@@ -96,6 +96,15 @@ def test_other_paths_and_methods_have_the_same_shape_of_error(client, method, pa
     error_of(client.request(method, path), status)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/translate/"), ("GET", "/languages/"), ("GET", "/page")]
+)
+def test_nobody_is_sent_to_another_host(client, method, path):
+    response = client.request(method, path, headers={"Host": "evil.example"}, follow_redirects=False)
+    error_of(response, 404)
+    assert "location" not in response.headers
+
+
 def test_what_is_as_large_as_it_may_be_is_answered(client):
     longest = "\U0001f600" * 2000
     body = json.dumps({"q": longest, **DE_EN}).encode()  # 12 bytes a character
@@ -119,8 +128,8 @@ def test_a_hundred_thousand_words_are_refused(client):
 
 
 def test_a_bug_is_an_answer_without_details(client, monkeypatch, caplog):
-    def broken(self, texts):
-        raise RuntimeError(f"about {texts}")
+    def broken(self, asked):
+        raise RuntimeError(f"about {asked.q}")
 
     monkeypatch.setattr("translate.serve.answers.Service.detect", broken)
     with caplog.at_level(logging.INFO, logger="translate"):

@@ -8,11 +8,12 @@ import threading
 
 import pytest
 import torch
-from serving import DE_EN, TEXT, client_of, error_of, make_app, post
+from serving import DE_EN, TEXT, Held, client_of, error_of, make_app, post
 from starlette.testclient import TestClient
-from tiny import tiny_run
+from tiny import TRANSFORMER, tiny_run
 
 from translate.config.data import DataConfig
+from translate.config.search import SearchConfig
 from translate.run_directory import RunDirectory
 from translate.serve.limits import Limits
 from translate.serve.models import Settings
@@ -39,22 +40,6 @@ def expected(run):
 
 
 # Limits of time, place and persons
-
-
-class Held:
-    """Lets a model compute only when it is told to."""
-
-    def __init__(self, app, monkeypatch):
-        self.model = app.state.service.models[0]
-        self.begun, self.go_on = threading.Event(), threading.Event()
-        compute = self.model.batcher._compute
-
-        def wait(kind, items):
-            self.begun.set()
-            assert self.go_on.wait(20)
-            return compute(kind, items)
-
-        monkeypatch.setattr(self.model.batcher, "_compute", wait)
 
 
 def test_who_comes_when_too_much_is_waiting_hears_when_to_come_again(run, monkeypatch):
@@ -189,6 +174,62 @@ def test_pages_of_other_origins_may_ask_if_they_are_named(run):
         assert "access-control-allow-origin" not in other.headers
 
 
+LONG = "Ein Hund läuft über die Wiese. " * 12  # in one line: more than a model takes at once
+
+
+def submit_held(run, monkeypatch):
+    """A model with batches of 40 pieces that has begun to compute a long line, of which it has several."""
+    app = make_app([run])
+    held = Held(app, monkeypatch)
+    monkeypatch.setattr(held.model.batcher, "_budget", 40)
+    long = held.model.translate([LONG], backwards=False, n_best=1)
+    assert held.begun.wait(20)
+    return held, long
+
+
+def test_a_long_line_holds_up_no_short_one(run, expected, monkeypatch):
+    held, long = submit_held(run, monkeypatch)
+    short = held.model.translate([TEXT, ""], backwards=False, n_best=1)
+    done = []
+    for name, future in (("long", long), ("short", short)):
+        future.add_done_callback(lambda _, name=name: done.append(name))
+    held.go_on.set()
+    assert long.result(200) == [[expected(LONG)]]
+    assert short.result(200) == [[expected(TEXT)], [""]]
+    assert done == ["short", "long"]
+    held.model.batcher.close()
+
+
+def test_of_a_long_line_that_is_given_up_no_more_is_computed(run, expected, monkeypatch):
+    held, long = submit_held(run, monkeypatch)
+    assert long.cancel()
+    assert held.model.batcher.waiting == 0
+    held.go_on.set()
+    assert held.model.translate([TEXT], backwards=False, n_best=1).result(200) == [[expected(TEXT)]]
+    assert len(held.batches) == 2
+    held.model.batcher.close()
+
+
+def test_what_waits_while_a_run_changes_is_translated_by_the_run_that_it_came_to(tmp_path, monkeypatch):
+    run = RunDirectory.open(tiny_run(tmp_path))
+    app = make_app([run.path])
+    held = Held(app, monkeypatch)
+    before = Translator(run.path).translate([TEXT])[0].text
+    old = [held.model.translate([TEXT], backwards=False, n_best=1) for _ in range(2)]
+    assert held.begun.wait(20)
+    model = run.load_model()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_()
+    run.save_weights(model, run.tokenizers())
+    assert held.model.refresh()
+    new = held.model.translate([TEXT], backwards=False, n_best=1)
+    held.go_on.set()
+    assert [future.result(200) for future in old] == [[[before]]] * 2
+    assert new.result(200) == [[Translator(run.path).translate([TEXT])[0].text]] != [[before]]
+    held.model.batcher.close()
+
+
 # Logs and numbers
 
 
@@ -252,13 +293,37 @@ def test_a_run_that_is_damaged_is_served_as_it_was(tmp_path, caplog):
         run.weights_path.write_bytes(whole[:100])
         with caplog.at_level(logging.INFO, logger="translate"):
             assert not model.refresh()
-        assert "has changed, but its old weights are served, for: " in caplog.text
+        assert "has changed, but is served as it was, for: " in caplog.text
         run.weights_path.unlink()
         assert not model.refresh()
         assert post(client, q=TEXT, **DE_EN).json() == before
         run.weights_path.write_bytes(whole)
         assert model.refresh()
         assert post(client, q=TEXT, **DE_EN).json() == before
+
+
+def test_what_commands_write_into_a_run_is_served_too(tmp_path):
+    from translate.alignment.choose import Choice, save_choice
+    from translate.alignment.extract import choose_attention
+    from translate.export.ctranslate2_model import export_ctranslate2
+
+    run = RunDirectory.open(tiny_run(tmp_path, model=TRANSFORMER))
+    with client_of([run.path], refresh_seconds=0.0) as client:
+        model = client.app.state.service.models[0]
+        asked = {"src": TEXT, "tgt": "A dog.", **DE_EN}
+        assert "chosen" not in post(client, "/align", **asked).json()["attention"]
+        save_choice(run, Choice(choose_attention(run.config.model), 0.9, "by hand", 0.5, 7))
+        assert model.refresh()
+        assert "chosen on 7 pairs" in post(client, "/align", **asked).json()["attention"]
+        run.save_config(dataclasses.replace(run.config, search=SearchConfig(beam_size=3)))  # as tune does
+        assert model.refresh()
+        assert model.translator.config.search.beam_size == 3
+        export_ctranslate2(run)
+        assert model.refresh()
+        assert model.translator.engine.name == "ctranslate2"
+        assert post(client, q=TEXT, **DE_EN).status_code == 200
+        (run.path / "metrics.csv").write_text("")
+        assert not model.refresh()
 
 
 def test_several_runs_serve_several_languages(run, tmp_path):

@@ -279,8 +279,7 @@ def translate_texts(
         InputError: a text is too long, with on_long error.
         UsageError: the search may ask for longer translations than the engine can give.
     """
-    several = replace(search, n_best=search.mbr, mbr=0) if search.mbr else search
-    found = search_texts(engine, tokenizers, texts, several, options)
+    found = search_texts(engine, tokenizers, texts, candidates(search), options)
     return [join(text, those, tokenizers.tgt, search) for text, those in zip(texts, found, strict=True)]
 
 
@@ -292,9 +291,24 @@ def search_texts(
     options: TextOptions = DEFAULT_OPTIONS,
 ) -> list[Found]:
     """As `translate_texts`, but what is found is not yet put together; a blank text has no parts."""
+    parts = cut_texts(engine, tokenizers, texts, search, options)
+    demands = None
+    if options.steering:  # and it asks for something
+        demands = demands_of(options.steering, tokenizers, parts, options.first_line, search)
+    return by_text(len(texts), parts, search_parts(engine, parts, search, options, demands))
+
+
+def cut_texts(
+    engine: Engine,
+    tokenizers: Tokenizers,
+    texts: Sequence[str],
+    search: SearchConfig,
+    options: TextOptions = DEFAULT_OPTIONS,
+) -> list[Part]:
+    """Return what is translated at once, as `translate_texts` does: each text, or the parts of a long one."""
     if isinstance(texts, str):
         raise TypeError("texts is one str: give a sequence of them, such as [text]")
-    max_src_length, first_line = options.max_src_length, options.first_line
+    max_src_length = options.max_src_length
     if engine.positions is not None:
         max_src_length = min(max_src_length, engine.positions - 1 - options.backwards)
         longest = max_length(max_src_length, search)
@@ -304,39 +318,44 @@ def search_texts(
                 f"{engine.name} only has positions for {engine.positions - 1}: allow fewer, or choose engine "
                 "torch"
             )
-    parts = split_texts(tokenizers.src, texts, max_src_length, options.on_long, first_line)
+    return split_texts(tokenizers.src, texts, max_src_length, options.on_long, options.first_line)
+
+
+def search_parts(
+    engine: Engine,
+    parts: Sequence[Part],
+    search: SearchConfig,
+    options: TextOptions = DEFAULT_OPTIONS,
+    demands: Sequence[Demand] | None = None,
+) -> list[list[Hypothesis]]:
+    """Return the hypotheses of each part, best first; of the options, batches and direction matter here."""
     tag = [BACKWARDS_ID] * options.backwards
     rows = [[*tag, *part.ids] for part in parts]
     limits = [max_length(len(part.ids), search) for part in parts]
-    demands = None
-    if options.steering:  # and it asks for something
-        demands = demands_of(options.steering, tokenizers, parts, first_line, search)
     if demands is not None:
         limits = [limit + demand.length for limit, demand in zip(limits, demands, strict=True)]
-    found = _search(engine, rows, limits, search, options.batch_tokens or engine.batch_tokens, demands)
-    of_text: list[Found] = [[] for _ in texts]
-    for part, hypotheses in zip(parts, found, strict=True):
-        of_text[part.number].append((part, hypotheses))
-    return of_text
-
-
-def _search(
-    engine: Engine,
-    rows: Sequence[list[int]],
-    limits: Sequence[int],
-    search: SearchConfig,
-    batch_tokens: int,
-    demands: Sequence[Demand] | None,
-) -> list[list[Hypothesis]]:
     found: list[list[Hypothesis]] = [[] for _ in rows]
     slots = [(len(row) + 1) * search.beam_size for row in rows]
-    for group in group_by_tokens(slots, batch_tokens):
+    for group in group_by_tokens(slots, options.batch_tokens or engine.batch_tokens):
         together, most = [rows[number] for number in group], [limits[number] for number in group]
         own = None if demands is None else [demands[number] for number in group]
         hypotheses = engine.search(together, most, search, own)
         for number, best in zip(group, hypotheses, strict=True):
             found[number] = best
     return found
+
+
+def candidates(search: SearchConfig) -> SearchConfig:
+    """Return the search for what `join` has to choose from."""
+    return replace(search, n_best=search.mbr, mbr=0) if search.mbr else search
+
+
+def by_text(count: int, parts: Sequence[Part], found: Sequence[list[Hypothesis]]) -> list[Found]:
+    """Return what was found of each of so many texts."""
+    of_text: list[Found] = [[] for _ in range(count)]
+    for part, hypotheses in zip(parts, found, strict=True):
+        of_text[part.number].append((part, hypotheses))
+    return of_text
 
 
 def join(text: str, parts: Found, tokenizer: Tokenizer, search: SearchConfig) -> Translation:

@@ -1,4 +1,4 @@
-"""Serve translations over HTTP: the LibreTranslate API, and alignments, from one or more runs.
+"""Serve translations over HTTP: the LibreTranslate API, and alignments, from one or more models.
 
 POST /translate, /detect and /align, GET /languages, /frontend/settings, /health, /ready, /metrics and
 /openapi.json. Requests are translated together in batches. A run that has changed is opened anew. On SIGTERM
@@ -19,7 +19,12 @@ from translate.serve import need_serve
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare which runs, where, for whom, and how much."""
-    parser.add_argument("run", type=str, nargs="+", help="Run directories of the models.")
+    parser.add_argument(
+        "run",
+        type=str,
+        nargs="+",
+        help="Run directories of the models, or user/name of the Hugging Face hub.",
+    )
     parser.add_argument(
         "--languages",
         type=str,

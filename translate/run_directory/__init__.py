@@ -218,6 +218,13 @@ class RunDirectory:
         self.need_weights()
         return self.weights_path.stat().st_mtime_ns
 
+    def written(self) -> tuple[int | None, ...]:
+        """When each file that translating and aligning read was written, in nanoseconds, or None."""
+        needed = [self.path / name for name in self.NEEDED]
+        chosen = [self.alignment_path, self.backwards_alignment_path]
+        paths = [*needed, *chosen, self.export_path]  # a folder, but always made anew
+        return tuple(path.stat().st_mtime_ns if path.exists() else None for path in paths)
+
     def weights_sha256(self) -> str:
         """The hash of the weights, to know them by; InputError if there are none yet."""
         self.need_weights()

@@ -16,7 +16,7 @@ from translate.serve.batching import ClosedError, FullError
 from translate.serve.limits import Keys, Limits, RateLimit
 from translate.serve.models import Model, TooLongError
 from translate.serve.observing import GONE, Metrics
-from translate.serve.schemas import AlignRequest, TranslateRequest
+from translate.serve.schemas import AlignRequest, DetectRequest, TranslateRequest
 
 
 class Service:
@@ -30,7 +30,7 @@ class Service:
         self._identifiers: dict[tuple[str, ...], Identifier] = {}
         self.identifier(self.languages)  # loads what it needs
         for model in models:
-            metrics.waiting.labels(str(model.path)).set_function(partial(getattr, model.batcher, "waiting"))
+            metrics.waiting.labels(model.run).set_function(partial(getattr, model.batcher, "waiting"))
 
     def identifier(self, codes: Sequence[str]) -> Identifier:
         """Return who tells these languages apart."""
@@ -52,8 +52,7 @@ class Service:
 
     async def translate(self, request: Request, asked: TranslateRequest) -> dict[str, Any]:
         """Answer POST /translate."""
-        several = isinstance(asked.q, list)
-        texts = asked.q if isinstance(asked.q, list) else [asked.q]
+        texts = _texts(asked.q)
         self.check_size(texts)
         if asked.alternatives > self.limits.alternatives:
             raise HTTPException(
@@ -88,7 +87,7 @@ class Service:
             answer["detectedLanguage"] = [found._asdict() for found in detected]
         if asked.alternatives:
             answer["alternatives"] = [found[1:] for found in results]
-        return answer if several else {name: values[0] for name, values in answer.items()}
+        return answer if isinstance(asked.q, list) else {name: values[0] for name, values in answer.items()}
 
     async def align(self, request: Request, asked: AlignRequest) -> Any:
         """Answer POST /align."""
@@ -107,10 +106,12 @@ class Service:
         )
         return aligned
 
-    def detect(self, texts: Sequence[str]) -> list[Detection]:
+    def detect(self, asked: DetectRequest) -> list[dict[str, Any]]:
         """Answer POST /detect, of the texts together."""
+        texts = _texts(asked.q)
+        self.check_size(texts)
         found = self.identifier(self.languages).detect("\n".join(texts))
-        return found or [Detection(self.languages[0], 0.0)]
+        return [each._asdict() for each in found or [Detection(self.languages[0], 0.0)]]
 
     def check_size(self, texts: Sequence[str]) -> None:
         """Refuse too many or too long texts."""
@@ -179,6 +180,10 @@ async def _until_gone(request: Request) -> None:
 
 def _slow_down(why: str, seconds: int) -> HTTPException:
     return HTTPException(429, f"Slowdown: {why}", headers={"Retry-After": str(seconds)})
+
+
+def _texts(q: str | list[str]) -> list[str]:
+    return q if isinstance(q, list) else [q]
 
 
 def _quoted(code: str) -> str:

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import mimetypes
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
@@ -25,6 +25,7 @@ from translate.serve.schemas import (
     Detected,
     DetectRequest,
     FrontendSettings,
+    Keyed,
     Language,
     State,
     Translated,
@@ -37,6 +38,9 @@ PAGE = Path(__file__).with_name("page")
 mimetypes.add_type("text/javascript", ".js")
 
 router = APIRouter()
+
+Asked = TypeVar("Asked", bound=Keyed)
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 def create_app(service: Service, cors: Sequence[str] = (), refresh_seconds: float = 5.0) -> FastAPI:
@@ -57,7 +61,15 @@ def create_app(service: Service, cors: Sequence[str] = (), refresh_seconds: floa
             await asyncio.to_thread(model.batcher.close)
 
     # No pages that show the description: they load their parts from other hosts.
-    app = FastAPI(title="seq2see", version=__version__, docs_url=None, redoc_url=None, lifespan=live)
+    # No redirects: they would lead to whatever host the request named.
+    app = FastAPI(
+        title="seq2see",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=live,
+    )
     app.state.service = service
     app.include_router(router)
     app.add_exception_handler(AnyHTTPException, _problem)
@@ -81,50 +93,31 @@ async def page() -> FileResponse:
     return FileResponse(PAGE / "index.html")
 
 
-@router.post(
-    "/translate",
-    response_model=Translated,
-    responses=PROBLEMS,
-    openapi_extra=described(TranslateRequest),
-    summary="Translate texts",
-)
+def _post(path: str, asked: type[Keyed], answer: Any, summary: str) -> Callable[[Endpoint], Endpoint]:
+    """Declare an endpoint that reads its fields itself, wherever they are."""
+    return router.post(
+        path, response_model=answer, responses=PROBLEMS, openapi_extra=described(asked), summary=summary
+    )
+
+
+@_post("/translate", TranslateRequest, Translated, "Translate texts")
 async def translate(request: Request) -> Response:
     """As LibreTranslate's."""
-    service = _service(request)
-    asked = await read_request(request, TranslateRequest)
-    service.admit(request, asked.api_key)
+    service, asked = await _admit(request, TranslateRequest)
     return JSONResponse(await service.translate(request, asked))
 
 
-@router.post(
-    "/detect",
-    response_model=list[Detected],
-    responses=PROBLEMS,
-    openapi_extra=described(DetectRequest),
-    summary="Say which of the languages served a text is in",
-)
+@_post("/detect", DetectRequest, list[Detected], "Say which of the languages served a text is in")
 async def detect(request: Request) -> Response:
     """As LibreTranslate's."""
-    service = _service(request)
-    asked = await read_request(request, DetectRequest)
-    service.admit(request, asked.api_key)
-    texts = asked.q if isinstance(asked.q, list) else [asked.q]
-    service.check_size(texts)
-    return JSONResponse([found._asdict() for found in service.detect(texts)])
+    service, asked = await _admit(request, DetectRequest)
+    return JSONResponse(service.detect(asked))
 
 
-@router.post(
-    "/align",
-    response_model=Aligned,
-    responses=PROBLEMS,
-    openapi_extra=described(AlignRequest),
-    summary="Show which source words each target word came from",
-)
+@_post("/align", AlignRequest, Aligned, "Show which source words each target word came from")
 async def align(request: Request) -> Response:
     """Links and weights of one pair."""
-    service = _service(request)
-    asked = await read_request(request, AlignRequest)
-    service.admit(request, asked.api_key)
+    service, asked = await _admit(request, AlignRequest)
     return JSONResponse(await service.align(request, asked))
 
 
@@ -169,6 +162,14 @@ async def ready(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """In Prometheus' text format."""
     return Response(_service(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _admit(request: Request, kind: type[Asked]) -> tuple[Service, Asked]:
+    """Read what is asked for, and let it in."""
+    service = _service(request)
+    asked = await read_request(request, kind)
+    service.admit(request, asked.api_key)
+    return service, asked
 
 
 def _service(request: Request) -> Service:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Compute = Callable[[Any, list[Any]], Sequence[Any]]  # a kind and its items -> a result of each
+Finish = Callable[[list[Any]], Any]  # results of a job's items -> what is made of them
 
 
 class FullError(Exception):
@@ -33,12 +34,23 @@ class _Job:
     kind: Hashable
     items: Sequence[Any]
     sizes: Sequence[int]
-    future: "Future[list[Any]]" = field(default_factory=Future)
+    finish: Finish
+    future: "Future[Any]" = field(default_factory=Future)
     taken: int = 0  # items that were computed or are being
     results: dict[int, Any] = field(default_factory=dict)
 
     def waiting(self) -> int:
         return sum(self.sizes[self.taken :])
+
+    def deliver(self) -> None:
+        """All is computed: set the result, if somebody still waits for it."""
+        if self.future.set_running_or_notify_cancel():
+            try:
+                self.future.set_result(
+                    self.finish([self.results[number] for number in range(len(self.items))])
+                )
+            except Exception as error:
+                self.future.set_exception(error)
 
 
 class Batcher:
@@ -73,14 +85,16 @@ class Batcher:
         """Whether what is submitted now would be computed."""
         return self._thread.is_alive() and not self._closed
 
-    def submit(self, kind: Hashable, items: Sequence[Any], sizes: Sequence[int]) -> "Future[list[Any]]":
-        """Queue a job; the future gets a result of each item. Cancelled, it leaves the queue.
+    def submit(
+        self, kind: Hashable, items: Sequence[Any], sizes: Sequence[int], finish: Finish = list
+    ) -> "Future[Any]":
+        """Queue a job; its future gets what `finish` makes of its results. Cancelled, it leaves the queue.
 
         Raises:
             FullError: there is no room.
             ClosedError: `close` was called.
         """
-        job = _Job(kind, items, sizes)
+        job = _Job(kind, items, sizes, finish)
         with self._changed:
             if self._closed:
                 raise ClosedError
@@ -92,7 +106,7 @@ class Batcher:
                 self._waiting += size
                 self._changed.notify()
             else:
-                job.future.set_result([])
+                job.deliver()
         job.future.add_done_callback(lambda future: self._remove(job) if future.cancelled() else None)
         return job.future
 
@@ -164,8 +178,8 @@ class Batcher:
         for (job, number), result in zip(batch, results, strict=True):
             job.results[number] = result
         for job in jobs:
-            if len(job.results) == len(job.items) and job.future.set_running_or_notify_cancel():
-                job.future.set_result([job.results[number] for number in range(len(job.items))])
+            if len(job.results) == len(job.items):
+                job.deliver()
 
     def _remove(self, job: _Job) -> None:
         with self._changed:

@@ -6,13 +6,23 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from translate.config.search import SearchConfig
+from translate.engine import Hypothesis
 from translate.errors import InputError, UsageError
-from translate.run_directory import RunDirectory
+from translate.export.hub import find_run
 from translate.serve.batching import Batcher
-from translate.translator import EngineChoice, TextOptions, Translator, translate_texts
+from translate.translator import (
+    EngineChoice,
+    TextOptions,
+    Translator,
+    by_text,
+    candidates,
+    cut_texts,
+    join,
+    search_parts,
+)
 
 if TYPE_CHECKING:
     from translate.alignment.extract import Reading
@@ -34,8 +44,9 @@ class Kind(NamedTuple):
     """What the items of a batch have in common."""
 
     verb: Literal["translate", "align"]
+    translator: Translator  # of the run as it was when it was asked
     backwards: bool
-    n_best: int = 1  # of translate
+    search: SearchConfig  # of translate
     level: "Level" = "word"  # of align
 
 
@@ -52,7 +63,7 @@ class Model:
     """A run, and the thread that computes with it.
 
     Args:
-        path: the run directory.
+        run: as `Translator` takes it: a run directory, or a model of the hub.
         src: language that it calls its source.
         tgt: likewise; with data.directions both it also translates from it.
         observe: is told how many texts each batch has.
@@ -62,9 +73,9 @@ class Model:
     """
 
     def __init__(
-        self, path: Path, src: str, tgt: str, settings: Settings, observe: Callable[[int], None]
+        self, run: str, src: str, tgt: str, settings: Settings, observe: Callable[[int], None]
     ) -> None:
-        self.path = path
+        self.run = run
         self._settings, self._observe = settings, observe
         self.translator = self._open()
         self._readings: tuple[Translator, dict[bool, tuple[Reading, float | None]]] = self.translator, {}
@@ -82,9 +93,24 @@ class Model:
 
     def translate(self, texts: Sequence[str], *, backwards: bool, n_best: int) -> "Future[list[list[str]]]":
         """Queue texts; each gets its translations, best first. Raises as `Batcher.submit`."""
-        tokenizer = self.translator.tokenizers.src
-        sizes = [len(ids) + 1 for ids in tokenizer.encode_batch(list(texts))]
-        return self.batcher.submit(Kind("translate", backwards, n_best=n_best), texts, sizes)
+        translator = self.translator
+        search = translator.config.search
+        if n_best > 1:
+            search = dataclasses.replace(search, n_best=n_best, beam_size=max(search.beam_size, n_best))
+        kind = Kind("translate", translator, backwards, candidates(search))
+        # The parts of a long text are items of their own, or it would be one that holds up all others.
+        options = TextOptions(max_src_length=translator.max_src_length, backwards=backwards)
+        parts = cut_texts(translator.engine, translator.tokenizers, texts, kind.search, options)
+
+        def finish(found: list[list[Hypothesis]]) -> list[list[str]]:
+            of_text = by_text(len(texts), parts, found)
+            tokenizer = translator.tokenizers.tgt
+            joined = [
+                join(text, those, tokenizer, search) for text, those in zip(texts, of_text, strict=True)
+            ]
+            return [[text for text, _ in each.alternatives] for each in joined]
+
+        return self.batcher.submit(kind, parts, [len(part.ids) + 1 for part in parts], finish)
 
     def align(self, pair: tuple[str, str], *, backwards: bool, level: "Level") -> "Future[list[Any]]":
         """Queue a pair; its result is the object that `alignment.formats.to_json` describes.
@@ -95,49 +121,41 @@ class Model:
         """
         from translate.alignment.extract import MAX_PIECES
 
-        tokenizers = self.translator.tokenizers  # one for both languages if there are both directions
+        translator = self.translator
+        tokenizers = translator.tokenizers  # one for both languages if there are both directions
         sizes = len(tokenizers.src.encode(pair[0])), len(tokenizers.tgt.encode(pair[1]))
         if max(sizes) > MAX_PIECES:
             raise TooLongError(f"a text has {max(sizes)} pieces, more than the {MAX_PIECES} that are aligned")
-        return self.batcher.submit(Kind("align", backwards, level=level), [pair], [sum(sizes) + 2])
+        kind = Kind("align", translator, backwards, translator.config.search, level)
+        return self.batcher.submit(kind, [pair], [sum(sizes) + 2])
 
     def refresh(self) -> bool:
-        """Open the run again if it has new weights, and say if so; where it cannot be, the old ones stay."""
+        """Open the run again if it has changed, and say if so; where it cannot be, it stays as it was."""
+        directory = self.translator.directory
         try:
-            if self.translator.is_current() or not self.translator.directory.weights_path.is_file():
+            if directory.written() == self._written or not directory.weights_path.is_file():
                 return False
             self.translator = self._open()
         except (InputError, UsageError, OSError) as error:
-            log.warning("%s has changed, but its old weights are served, for: %s", self.path, error)
+            log.warning("%s has changed, but is served as it was, for: %s", self.run, error)
             return False
-        log.info("%s has changed: its new weights are served", self.path)
+        log.info("%s has changed: it was opened anew", self.run)
         return True
 
     def _open(self) -> Translator:
+        written = find_run(self.run).written()  # before it is read: what is written meanwhile is read next
         translator = Translator(
-            self.path, self._settings.device, self._settings.engine, self._settings.threads
+            self.run, self._settings.device, self._settings.engine, self._settings.threads
         )
         translator.translate(["."])  # what is made at the first use is made now
+        self._written = written
         return translator
 
     def _compute(self, kind: Kind, items: list[Any]) -> Sequence[Any]:
-        translator = self.translator  # the same for the whole batch, though a new one may come
         self._observe(len(items))
         if kind.verb == "align":
-            return _align(translator, self._reading(translator, kind.backwards), items, kind)
-        config = translator.config
-        search = config.search
-        if kind.n_best > 1:
-            beam_size = max(search.beam_size, kind.n_best)
-            search = dataclasses.replace(search, n_best=kind.n_best, beam_size=beam_size)
-        found = translate_texts(
-            translator.engine,
-            translator.tokenizers,
-            items,
-            search,
-            TextOptions(max_src_length=config.data.max_length, backwards=kind.backwards),
-        )
-        return [[text for text, _ in each.alternatives] for each in found]
+            return _align(kind.translator, self._reading(kind.translator, kind.backwards), items, kind)
+        return search_parts(kind.translator.engine, items, kind.search, TextOptions(backwards=kind.backwards))
 
     def _reading(self, translator: Translator, backwards: bool) -> "tuple[Reading, float | None]":
         """Return which attention is read, and the threshold that was chosen with it."""
@@ -173,6 +191,7 @@ def open_models(
     """Open runs.
 
     Args:
+        runs: run directories, or models of the hub.
         languages: of each run, as in de-en; without any, those that the runs know.
 
     Raises:
@@ -183,11 +202,11 @@ def open_models(
         raise UsageError(
             f"there are {len(runs)} runs, but --languages names {len(languages)} pairs: name one pair a run"
         )
-    pairs = [_pair(text) for text in languages] or [_known(RunDirectory.open(run)) for run in runs]
+    pairs = [_pair(text) for text in languages] or [_known(run) for run in runs]
     models: list[Model] = []
     ways: dict[tuple[str, str], str] = {}
     for run, (src, tgt) in zip(runs, pairs, strict=True):
-        model = Model(Path(run), src, tgt, settings, observe)
+        model = Model(run, src, tgt, settings, observe)
         models.append(model)
         for way in model.ways:
             if way in ways:
@@ -207,11 +226,11 @@ def _pair(text: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def _known(run: RunDirectory) -> tuple[str, str]:
-    data = run.config.data
+def _known(run: str) -> tuple[str, str]:
+    data = find_run(run).config.data
     if data.src_lang is None or data.tgt_lang is None or data.src_lang == data.tgt_lang:
         raise UsageError(
-            f"{run.path} does not say which languages it translates (data.src_lang, data.tgt_lang): name "
+            f"{run} does not say which languages it translates (data.src_lang, data.tgt_lang): name "
             "them with --languages, such as --languages de-en"
         )
     return data.src_lang, data.tgt_lang

@@ -53,7 +53,9 @@ function listTargets(chosen = $("target").value) {
   if ($("source").value === AUTO) {
     $("source").options[0].textContent = detected ? `Detected: ${nameOf(detected)}` : "Detect language";
   }
-  $("swap").disabled = !source() || !targetsOf($("target").value).includes(source());
+  const [from, to] = [source(), $("target").value];
+  $("swap").disabled = !from || !targetsOf(to).includes(from);
+  $("swap").title = from && $("swap").disabled ? `No model here translates ${nameOf(to)} to ${nameOf(from)}` : "Swap the languages";
   input.lang = source() ?? "";
   $("output").lang = $("target").value;
 }
@@ -159,7 +161,7 @@ async function update() {
     }
     tell(null);
     explain();
-    resting = setTimeout(() => rest(way), REST);
+    settle(way);
   } catch (error) {
     fail(error, update);
   }
@@ -170,10 +172,14 @@ function learn(src, tgt) {
   known.set(keyOf(src), { src, tgt, stale: "", choices: null, aligned: null, problem: null });
 }
 
-/** A text that nobody has changed for a while is read out and remembered. */
-function rest(way) {
-  $("spoken").textContent = translation();
-  remember({ src: input.value, tgt: translation(), ...way });
+/** A text that nobody has changed for a while is read out and remembered, if it is whole. */
+function settle(way) {
+  clearTimeout(resting);
+  resting = setTimeout(() => {
+    if (texts.lines.some(({ tgt }) => tgt === null)) return;
+    $("spoken").textContent = translation();
+    remember({ src: input.value, tgt: translation(), ...way });
+  }, REST);
 }
 
 // ---- words, other translations, the map
@@ -233,6 +239,7 @@ function choose(line, text) {
   texts.redraw(line);
   showDetails();
   explain();
+  settle({ source: source(), target: $("target").value });
 }
 
 function activate(index) {
