@@ -21,7 +21,7 @@ from translate.alignment.aer import error_rate, read_gold
 from translate.alignment.choose import choose_by_gold
 from translate.alignment.extract import align_pairs, read_maps
 from translate.alignment.words import at_level, links
-from translate.corpora import load_corpus
+from translate.corpora.corpus import load_corpus
 from translate.evaluation import score
 from translate.translator import Translator
 

@@ -69,7 +69,7 @@ def read_config(data: bytes, folder: Path) -> None:
 
 
 def read_corpus(data: bytes, folder: Path) -> None:
-    from translate.corpora import load_corpus
+    from translate.corpora.corpus import load_corpus
 
     _write(folder / "corpus.json", data)
     load_corpus(folder)
@@ -257,7 +257,7 @@ TARGETS = {
         ["translate.config_files"],
         [b"training:\n  seed: 3\n  schedule: cosine\n", b"model: {attention: {score: dot}}\n"],
     ),
-    "corpus": Target(read_corpus, ["translate.corpora"], [CORPUS]),
+    "corpus": Target(read_corpus, ["translate.corpora.corpus"], [CORPUS]),
     "tsv": Target(
         read_pairs("a.tsv", {}, BY_LANGUAGE, {"src_column": "3", "tgt_column": "1"}),
         _format("tables"),

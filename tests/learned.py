@@ -8,7 +8,7 @@ from translate.alignment.aer import Gold, error_rate
 from translate.alignment.extract import Reading, align_pairs
 from translate.alignment.symmetrize import Mean, combine
 from translate.alignment.words import Extraction, at_level
-from translate.corpora import Corpus, load_corpus
+from translate.corpora.corpus import Corpus, load_corpus
 from translate.translator import Translator
 
 ROOT = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ from translate.arguments import Parser
 from translate.cli import main
 from translate.commands import train
 from translate.config_files import read_config
-from translate.corpora import Corpus, to_dataset, write_corpus
+from translate.corpora.corpus import Corpus, to_dataset, write_corpus
 
 TINY = """
 model: {embedding_size: 8, encoder: {size: 6}, attention: {size: 6}, decoder: {size: 7}}

@@ -7,7 +7,7 @@ from tiny import tiny_run
 
 from translate.arguments import Parser
 from translate.commands import compare
-from translate.corpora import Corpus, to_dataset, write_corpus
+from translate.corpora.corpus import Corpus, to_dataset, write_corpus
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 

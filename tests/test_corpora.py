@@ -3,7 +3,14 @@ import json
 
 import pytest
 
-from translate.corpora import Corpus, check_unused, load_corpus, read_settings, to_dataset, write_corpus
+from translate.corpora.corpus import (
+    Corpus,
+    check_unused,
+    load_corpus,
+    read_settings,
+    to_dataset,
+    write_corpus,
+)
 from translate.errors import InputError
 
 PAIRS = {

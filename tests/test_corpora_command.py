@@ -5,7 +5,7 @@ from jsonargparse import ArgumentParser
 
 from translate.cli import main
 from translate.commands import corpus as command
-from translate.corpora import Corpus, load_corpus, to_dataset, write_corpus
+from translate.corpora.corpus import Corpus, load_corpus, to_dataset, write_corpus
 from translate.errors import InputError, UsageError
 
 WORDS = ["red", "green", "blue", "black", "white", "grey", "pink", "brown", "gold", "beige", "lilac", "cyan"]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from translate.corpora import Corpus, find_files
+from translate.corpora.corpus import Corpus, find_files
 from translate.corpora.formats import Record
 from translate.corpora.report import BITS, DROPPED, REASONS, reasons_in
 from translate.corpora.report.clean import LOG, Cleaning, Kept, write_clean

@@ -7,7 +7,7 @@ import pytest
 
 from translate.cli import main
 from translate.commands import corpus_report
-from translate.corpora import Corpus, load_corpus, to_dataset, write_corpus
+from translate.corpora.corpus import Corpus, load_corpus, to_dataset, write_corpus
 
 QUICK = ("--without", "language", "alignment")
 PAIRS = [("a dog", "ein Hund"), ("a cat", "eine Katze"), ("a cat", "eine Katze"), ("a \x00 door", "die Tür")]

@@ -7,7 +7,7 @@ from contextlib import redirect_stdout
 import pytest
 
 from translate import cli
-from translate.corpora import write_corpus
+from translate.corpora.corpus import write_corpus
 from translate.corpora.synthetic import make_synthetic
 from translate.run_directory import RunDirectory
 

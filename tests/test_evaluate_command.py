@@ -14,7 +14,7 @@ from translate.config.data import DataConfig
 from translate.config.model import DecoderConfig, EncoderConfig, ModelConfig
 from translate.config.search import SearchConfig
 from translate.config.tokenizer import TokenizerConfig
-from translate.corpora import Corpus, to_dataset, write_corpus
+from translate.corpora.corpus import Corpus, to_dataset, write_corpus
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 from translate.tokenizer import train_tokenizers

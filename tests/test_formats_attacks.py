@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from translate.corpora import load_corpus
+from translate.corpora.corpus import load_corpus
 from translate.corpora.formats import Wanted
 from translate.corpora.formats.catalogs import LARGEST, read_catalog
 from translate.corpora.formats.tmx import read_tmx

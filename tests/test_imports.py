@@ -115,6 +115,17 @@ HEAVY = {
 }
 
 
+DOCUMENTS = {
+    "po": 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\nmsgid "Hund"\nmsgstr ""\n',
+    "xliff": (
+        '<xliff version="1.2" xmlns="urn:oasis:names:tc:xliff:document:1.2"><file original="a" '
+        'source-language="de" target-language="en" datatype="plaintext"><body><trans-unit id="1">'
+        "<source>Hund</source></trans-unit></body></file></xliff>"
+    ),
+    "md": "# Hund\n",
+}
+
+
 def modules() -> dict[str, Path]:
     """Dotted name below `translate` -> file; the package itself is ""."""
     found = {}
@@ -198,6 +209,19 @@ def test_translating_with_ctranslate2_does_not_load_torch(tmp_path: Path) -> Non
     loaded = loaded_by(code)
     assert "ctranslate2" in loaded
     assert not loaded & {"datasets", "lightning", "matplotlib", "sacrebleu", "torch"}
+
+
+def test_translating_documents_does_not_load_datasets(tmp_path: Path) -> None:
+    run = str(tiny_run(tmp_path / "run"))
+    commands = []
+    for kind, text in DOCUMENTS.items():
+        (tmp_path / kind).write_text(text, encoding="utf-8")
+        commands.append(
+            ["translate", run, "--format", kind, str(tmp_path / kind), "--out", f"{tmp_path}/new.{kind}"]
+        )
+    loaded = loaded_by(f"import seq2see\nfor each in {commands!r}: assert seq2see.main(each) == 0")
+    assert "torch" in loaded
+    assert not loaded & {"datasets", "lightning", "matplotlib", "sacrebleu"}
 
 
 def test_help_of_every_verb_loads_nothing_heavy() -> None:

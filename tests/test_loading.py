@@ -10,7 +10,7 @@ import torch
 from tiny import tiny_run
 
 from translate.config_files import load_config
-from translate.corpora import find_files
+from translate.corpora.corpus import find_files
 from translate.errors import InputError
 from translate.run_directory import RunDirectory
 from translate.run_directory.checkpoints import find_checkpoint, save_checkpoint

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pyarrow
 import pytest
 
-from translate.corpora import Corpus, to_dataset, write_corpus
+from translate.corpora.corpus import Corpus, to_dataset, write_corpus
 from translate.corpora.formats import Wanted
 from translate.corpora.pairs import Sources, find_format, one_line, stream_pairs
 from translate.errors import InputError, UsageError

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from translate.corpora import Corpus, to_dataset
+from translate.corpora.corpus import Corpus, to_dataset
 from translate.corpora.synthetic import count_facts, diagonal, lexicon, make_synthetic, report
 from translate.corpora.synthetic.forms import PLURAL, ending
 from translate.corpora.synthetic.grammar import MAX_WORDS, Grammar

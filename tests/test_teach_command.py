@@ -6,7 +6,7 @@ import pytest
 from tiny import tiny_run
 
 from translate import cli
-from translate.corpora import Corpus, load_corpus, read_settings, to_dataset, write_corpus
+from translate.corpora.corpus import Corpus, load_corpus, read_settings, to_dataset, write_corpus
 from translate.run_directory import RunDirectory
 from translate.translator import Translator
 
@@ -106,7 +106,9 @@ def test_target_text_is_translated_back_and_added_with_a_tag(run, corpus, tmp_pa
 
 def test_an_interrupted_teacher_goes_on(run, corpus, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("translate.corpora.write_corpus", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(
+            "translate.corpora.corpus.write_corpus", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         assert seq2see(run, corpus, tmp_path / "new") == 130
     assert (tmp_path / "new.translations").is_file()
     assert not (tmp_path / "new").exists()

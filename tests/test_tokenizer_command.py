@@ -6,7 +6,7 @@ from datasets import Dataset
 
 from translate.commands import tokenizer as command
 from translate.config.tokenizer import TokenizerConfig
-from translate.corpora import Corpus, write_corpus
+from translate.corpora.corpus import Corpus, write_corpus
 from translate.errors import InputError, UsageError
 from translate.tokenizer import Tokenizer
 

@@ -17,7 +17,7 @@ from translate.config.model import AttentionConfig, DecoderConfig, EncoderConfig
 from translate.config.search import SearchConfig
 from translate.config.tokenizer import TokenizerConfig
 from translate.config.training import TrainingConfig
-from translate.corpora import Corpus, to_dataset, write_corpus
+from translate.corpora.corpus import Corpus, to_dataset, write_corpus
 from translate.run_directory import RunDirectory
 from translate.training import trainer as training
 

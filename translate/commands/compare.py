@@ -155,7 +155,7 @@ def _check_usage(options: Namespace) -> None:
 
 
 def _find_training(directory: RunDirectory, options: Namespace) -> Training:
-    from translate.corpora import find_files
+    from translate.corpora.corpus import find_files
 
     data = directory.config.data
     langs: tuple[str | None, str | None]

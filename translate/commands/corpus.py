@@ -27,7 +27,7 @@ from translate.errors import InputError, UsageError
 from translate.whole_files import sha256_of
 
 if TYPE_CHECKING:
-    from translate.corpora import Corpus
+    from translate.corpora.corpus import Corpus
 
 Source = Literal["home-assistant", "multi30k", "tatoeba", "synthetic", "hub", "files", "report"]
 
@@ -119,7 +119,7 @@ def run(options: Namespace) -> None:
     out = Path(options.out if options.out is not None else Path(options.data_dir, name))
     settings["sha256"] = _checksums(settings)
 
-    from translate.corpora import check_unused, load_corpus, write_corpus
+    from translate.corpora.corpus import check_unused, load_corpus, write_corpus
 
     if (out / "corpus.json").is_file():
         _check_same(out, settings)
@@ -333,7 +333,7 @@ def _sha256(path: Path) -> str:
 
 def _check_same(out: Path, settings: dict[str, Any]) -> None:
     """Raise InputError when the corpus in `out` was made with other settings, naming them."""
-    from translate.corpora import read_settings
+    from translate.corpora.corpus import read_settings
 
     made = read_settings(out)
     # Where the input files lie does not matter, what is in them does.

@@ -18,7 +18,7 @@ from translate.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from translate.corpora import Corpus
+    from translate.corpora.corpus import Corpus
     from translate.corpora.report.judge import Limits
     from translate.corpora.report.results import PartReport
     from translate.corpora.report.survey import Part, Records, Spool
@@ -163,7 +163,7 @@ def _check_numbers(options: Namespace) -> "tuple[Limits, int]":
 
 
 def _check_clean(options: Namespace, langs: tuple[str | None, str | None]) -> None:
-    from translate.corpora import check_unused
+    from translate.corpora.corpus import check_unused
 
     if options.out is None:
         raise UsageError("--clean needs --out, the folder to make")
@@ -198,7 +198,7 @@ def _read_input(options: Namespace) -> Input:
 
 
 def _read_folder(options: Namespace) -> Input:
-    from translate.corpora import find_files, read_description
+    from translate.corpora.corpus import find_files, read_description
 
     folder = Path(options.folder)
     files, about = find_files(folder), read_description(folder)
@@ -256,7 +256,7 @@ def _locate(paths: tuple[str | Path, str | Path]) -> "Records":
 
 
 def _describe_files(langs: tuple[str | None, str | None]) -> "Corpus":
-    from translate.corpora import Corpus
+    from translate.corpora.corpus import Corpus
 
     licence = "not stated: that of your files"
     return Corpus("files", langs[0] or "", langs[1] or "", {}, {}, licence, "", "", None)

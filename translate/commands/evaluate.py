@@ -225,7 +225,7 @@ def _read_pairs(options: Namespace) -> TestSet:
 
 
 def _read_split(folder: str, split: str, options: Namespace) -> TestSet:
-    from translate.corpora import load_corpus
+    from translate.corpora.corpus import load_corpus
 
     corpus = load_corpus(folder)
     if split not in corpus.splits:

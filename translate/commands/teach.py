@@ -23,7 +23,7 @@ from translate.commands.evaluate import add_ensemble
 from translate.errors import UsageError
 
 if TYPE_CHECKING:
-    from translate.corpora import Corpus, Pair
+    from translate.corpora.corpus import Corpus, Pair
     from translate.translator import Translator
 
 
@@ -73,7 +73,7 @@ def run(options: Namespace) -> None:
     """Translate, and write the corpus."""
     _check_usage(options)
     from translate.commands.corpus import report
-    from translate.corpora import check_unused, load_corpus, to_dataset, write_corpus
+    from translate.corpora.corpus import check_unused, load_corpus, to_dataset, write_corpus
     from translate.platforms import keep_freed_memory
     from translate.teaching import Device, kept_beside, open_teacher
 

@@ -76,7 +76,7 @@ def _read(options: Namespace) -> tuple[list[str], list[str]]:
     given = [f"--{name}" for name in ("src", "tgt", "corpus", "pairs") if getattr(options, name) is not None]
     match given:
         case ["--corpus"]:
-            from translate.corpora import load_corpus
+            from translate.corpora.corpus import load_corpus
 
             train = load_corpus(options.corpus).splits["train"]
             return list(train["src"]), list(train["tgt"])

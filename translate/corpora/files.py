@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from translate.corpora import Corpus, Pair, to_dataset
+from translate.corpora.corpus import Corpus, Pair, to_dataset
 from translate.corpora.pairs import Sources, stream_pairs
 from translate.corpora.split import FURTHER_TRANSLATION, HELD_OUT, hold_out
 from translate.errors import InputError

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from translate.corpora import Corpus, Pair, to_dataset
+from translate.corpora.corpus import Corpus, Pair, to_dataset
 from translate.corpora.split import FURTHER_TRANSLATION, HELD_OUT, fold_white_space, hold_out
 from translate.errors import InputError
 from translate.whole_files import sha256_of

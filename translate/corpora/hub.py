@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import datasets
 from datasets import Dataset, IterableDataset
 
-from translate.corpora import Corpus, Pair, to_dataset
+from translate.corpora.corpus import Corpus, Pair, to_dataset
 from translate.corpora.formats import Record, Wanted
 from translate.corpora.formats.rows import read_row
 from translate.corpora.split import FURTHER_TRANSLATION, HELD_OUT, fold_white_space, hold_out

@@ -6,7 +6,7 @@ The test part is test_2016_flickr, as in the literature; test_2017_flickr is kep
 from collections import Counter
 from pathlib import Path
 
-from translate.corpora import Corpus, Pair, to_dataset
+from translate.corpora.corpus import Corpus, Pair, to_dataset
 from translate.corpora.hub import HubSource, load_splits, read_pairs
 from translate.errors import InputError
 from translate.text_files import read_parallel

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from translate.compression import PACKERS, open_stream, packed_name
 from translate.config.data import PairFormat
-from translate.corpora import Pair, find_files
+from translate.corpora.corpus import Pair, find_files
 from translate.corpora.formats import Record, Wanted
 from translate.errors import InputError, UsageError
 from translate.text_files import stream_parallel

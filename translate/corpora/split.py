@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from translate.corpora import Pair
+from translate.corpora.corpus import Pair
 from translate.errors import InputError
 
 HELD_OUT = 1000  # sources in valid and in test: enough for BLEU to within about a point

@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from translate.corpora import Corpus, Pair, to_dataset
+from translate.corpora.corpus import Corpus, Pair, to_dataset
 from translate.corpora.split import FURTHER_TRANSLATION, HELD_OUT, fold_white_space, hold_out
 from translate.errors import InputError
 from translate.text_files import read_lines

@@ -86,7 +86,7 @@ def hub_card(run: RunDirectory, about: About) -> str:
 
 def _corpus(run: RunDirectory) -> dict[str, Any]:
     """What the corpus folder says of itself, if there is one and it is still there."""
-    from translate.corpora import read_about
+    from translate.corpora.corpus import read_about
 
     try:
         return dict(read_about(Path(run.config.data.corpus))) if run.config.data.corpus else {}

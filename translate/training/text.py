@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from translate.alignment import Link
 from translate.config.data import DataConfig
-from translate.corpora import find_files
+from translate.corpora.corpus import find_files
 from translate.corpora.formats import Wanted
 from translate.corpora.pairs import Sources, stream_pairs
 from translate.corpora.split import choose_held_out, source_group

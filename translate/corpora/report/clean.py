@@ -9,7 +9,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from translate.corpora import Corpus, describe, new_corpus
+from translate.corpora.corpus import Corpus, describe, new_corpus
 from translate.corpora.formats import Record
 from translate.corpora.report import BITS, reasons_in
 from translate.corpora.report.survey import Spool, is_pair

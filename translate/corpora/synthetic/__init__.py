@@ -10,7 +10,7 @@ from collections import Counter
 from random import Random
 from typing import NamedTuple
 
-from translate.corpora import Corpus, to_dataset
+from translate.corpora.corpus import Corpus, to_dataset
 from translate.corpora.synthetic.grammar import Grammar
 from translate.errors import UsageError
 
