@@ -393,3 +393,9 @@ def test_references_may_be_in_a_file_of_pairs(files, capsys):
 def test_pairs_and_another_test_set_are_refused(options, message):
     with pytest.raises(UsageError, match=message):
         main("--pairs", "a.tsv", *options)
+
+
+@pytest.mark.parametrize("flag", [["--strict"], ["--format", "csv"], ["--src-lang", "de"]])
+def test_how_pairs_are_read_is_not_said_where_there_are_none(flag):
+    with pytest.raises(UsageError, match=f"^{flag[0]} is for --pairs, but there are none$"):
+        main("--ref", "b", "--hypotheses", "c", *flag)

@@ -113,6 +113,11 @@ def test_the_text_must_be_given_in_one_way(tmp_path, given, named):
     assert not (tmp_path / "tok").exists()
 
 
+def test_how_pairs_are_read_is_not_said_where_there_are_none(tmp_path):
+    with pytest.raises(UsageError, match="^--markup is for --pairs, but there are none$"):
+        run("--src", "a", "--tgt", "b", "--markup", "keep", "--out", tmp_path / "tok")
+
+
 def test_files_of_blank_lines_are_refused_and_nothing_is_written(tmp_path):
     (tmp_path / "a").write_text("\n \n")
     with pytest.raises(InputError, match="no text to train a tokenizer on"):

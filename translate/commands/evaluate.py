@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from jsonargparse import ArgumentParser, Namespace
 
 from translate import __version__
-from translate.commands.pairs_input import PAIRS_HELP, add_pairs_options, pair_sources
+from translate.commands.pairs_input import PAIRS_HELP, add_pairs_options, check_pairs_options, pair_sources
 from translate.compression import packed_name
 from translate.config.search import SearchConfig
 from translate.errors import InputError, UsageError
@@ -185,6 +185,7 @@ def check_test_set(options: Namespace) -> None:
     """Refuse a test set both of files and of a corpus, and threads below 0."""
     if options.threads < 0:
         raise UsageError(f"--threads is {options.threads}: it must be at least 0")
+    check_pairs_options(options, skip=("tgt_lang",))
     if options.pairs is not None and (options.src is not None or options.ref is not None):
         raise UsageError("--pairs has sources and references: leave --src and --ref out")
     for extra in ("corpus", "split"):

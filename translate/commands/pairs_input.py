@@ -45,10 +45,12 @@ def add_pairs_options(
     parser.add_argument("--strict", action="store_true", help="Stop at a broken record of --pairs.")
 
 
-def check_pairs_options(options: Namespace, *, format_flag: str = "format") -> None:
-    """Raise UsageError for a flag that says how --pairs is read, where there is none."""
+def check_pairs_options(
+    options: Namespace, *, skip: tuple[str, ...] = (), format_flag: str = "format"
+) -> None:
+    """Raise UsageError for a flag that says how --pairs is read, where there is none; arguments as above."""
     if options.pairs is None:
-        for name in (*ABOUT, format_flag, "markup", "strict"):
+        for name in (*(each for each in ABOUT if each not in skip), format_flag, "markup", "strict"):
             if getattr(options, name) not in (None, False, "drop"):
                 raise UsageError(f"--{name.replace('_', '-')} is for --pairs, but there are none")
 

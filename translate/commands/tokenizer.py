@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from translate.commands.pairs_input import PAIRS_HELP, add_pairs_options, pair_sources
+from translate.commands.pairs_input import PAIRS_HELP, add_pairs_options, check_pairs_options, pair_sources
 from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError, UsageError
 
@@ -73,6 +73,7 @@ def run(options: Namespace) -> None:
 
 def _read(options: Namespace) -> tuple[list[str], list[str]]:
     """Return the source and the target sentences to train on."""
+    check_pairs_options(options)
     given = [f"--{name}" for name in ("src", "tgt", "corpus", "pairs") if getattr(options, name) is not None]
     match given:
         case ["--corpus"]:
