@@ -92,6 +92,13 @@ def test_a_config_file_is_left_as_it_is(text, tmp_path):
     assert config.training.warmup_steps == 300
 
 
+def test_no_more_pairs_are_counted_than_make_a_difference(text, caplog, monkeypatch):
+    monkeypatch.setattr(recipe, "SIZES", (SIZES[0]._replace(below=5), SIZES[3]))
+    caplog.set_level(logging.INFO, "translate")
+    assert completed(*text).model.encoder.layers == 6
+    assert "5 training pairs or more are millions: a transformer of 6+6 layers" in caplog.text
+
+
 def test_standard_input_is_not_counted(caplog):
     caplog.set_level(logging.INFO, "translate")
     settings = recipe_settings(DataConfig(pairs=("-",), format="tsv"), 1, ())

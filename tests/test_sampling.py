@@ -289,7 +289,7 @@ def test_a_tokenizer_that_has_one_spelling_is_refused_before_anything_is_made_wi
     path.write_bytes(model_of_characters())
     config = sampled_config(tmp_path)
     config = replace(config, tokenizer=replace(config.tokenizer, path=str(path)))
-    monkeypatch.delattr("translate.training.prepare._write_ids")
+    monkeypatch.delattr("translate.training.prepare.write_ids")
     with pytest.raises(
         InputError, match=r"tokenizer\.sampling_alpha: a tokenizer of type CHAR has one way to"
     ):

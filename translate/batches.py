@@ -351,6 +351,7 @@ class BatchLoader:
         rank: which of the processes this is.
         world_size: how many there are; with several, a batch is a `Part`.
         draw: chooses the rows of an epoch; without it, an epoch has all.
+        epoch: which is the first.
     """
 
     def __init__(
@@ -361,17 +362,18 @@ class BatchLoader:
         rank: int = 0,
         world_size: int = 1,
         draw: Callable[[np.random.Generator], Indices] | None = None,
+        epoch: int = 0,
     ) -> None:
         self.pairs = pairs
         self.batch_tokens = batch_tokens
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.epoch = 0
+        self.epoch = epoch
         self.consumed = 0
         self.draw = draw
         self._planned: tuple[int, list[Indices]] | None = None
-        self._length = len(self.plan(0))
+        self._length = len(self.plan(epoch))
 
     def plan(self, epoch: int) -> list[Indices]:
         """The batches of an epoch, of all processes; kept until another epoch is asked for."""
@@ -391,7 +393,14 @@ class BatchLoader:
 
     def padding(self) -> float:
         """Share of slots that are padding, in an epoch."""
-        return self.pairs.padding(self.plan(0))
+        return self.pairs.padding(self.plan(self.epoch))
+
+    def describe(self) -> str:
+        """What there is to be trained on, for people."""
+        return (
+            f"{len(self.pairs)} pairs in {len(self)} batches an epoch, {100 * self.padding():.1f}% of their "
+            "slots padding"
+        )
 
     def __len__(self) -> int:
         """Batches of the epoch planned last: as many as in all, where only equal lengths change places."""

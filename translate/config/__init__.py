@@ -35,6 +35,7 @@ class Config:
     """The run that is fine-tuned, if one is."""
 
     def __post_init__(self) -> None:
+        _check_window(self)
         _check_guide(self)
         _check_sharding(self)
 
@@ -79,6 +80,7 @@ ALIASES = {
     "src_column": "data.src_column",
     "tgt_column": "data.tgt_column",
     "strict": "data.strict",
+    "window": "data.window",
     "monolingual": "data.monolingual",
     "reverse": "data.reverse",
     "init_from": "initial.run",
@@ -107,6 +109,22 @@ def check_both_directions(config: Config, run: str) -> None:
         raise UsageError(
             f"{run} was trained to translate forward only: going backwards needs data.directions both"
         )
+
+
+def _check_window(config: Config) -> None:
+    """Refuse what needs the whole text at once."""
+    if not config.data.window:
+        return
+    for name, given in (
+        ("data.monolingual", config.data.monolingual is not None),
+        ("initial.mix", config.initial.mix > 0),
+        ("training.alignment guided", config.training.alignment == "guided"),
+    ):
+        if given:
+            raise UsageError(
+                f"data.window trains on a part of the text at a time, but {name} needs all of it: leave one "
+                "of the two out"
+            )
 
 
 def _check_sharding(config: Config) -> None:

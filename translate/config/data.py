@@ -68,11 +68,15 @@ class DataConfig:
     """Column or field of the translation."""
     markup: Literal["drop", "keep"] = "drop"
     """What becomes of codes inside the texts of TMX and XLIFF files."""
+    window: int = 0
+    """Train on so many pairs of the text at a time, while the next ones are prepared, so that a text of any
+    size needs no more room than two windows (0: on the whole text). The tokenizer is trained, and validation
+    text held out, on the first window."""
     strict: bool = False
     """Stop at a broken record of `pairs`; otherwise it is counted, and passed over."""
 
     def __post_init__(self) -> None:
-        at_least(self, "data", valid_size=1, max_length=1, batch_tokens=1)
+        at_least(self, "data", valid_size=1, max_length=1, batch_tokens=1, window=0)
         if not 0 < self.monolingual_share < 1:
             raise UsageError(
                 f"data.monolingual_share is {self.monolingual_share}: it must be above 0 and below 1"

@@ -65,6 +65,8 @@ class RunDirectory:
         self.ids_path = path / "ids"
         self.links_path = path / "ids" / "links.arrow"
         self.text_path = path / "ids" / "text.arrow"
+        self.windows_path = path / "windows"
+        self.windows_file = path / "windows.json"
         self.snapshots_path = path / "snapshots"
         self.valid_src_path = path / "valid.src"
         self.valid_tgt_path = path / "valid.tgt"
@@ -279,6 +281,10 @@ class RunDirectory:
         with aside(self.links_path) as new:
             write(new)
 
+    def window_path(self, number: int) -> Path:
+        """Where a window's folder is, if it is there."""
+        return self.windows_path / str(number)
+
     # Text of the training pairs
 
     def text_sha256(self) -> str:
@@ -358,7 +364,8 @@ class RunDirectory:
 
     def check_resumable(self) -> None:
         """Raise InputError when something is missing that training needs besides a checkpoint."""
-        for path in (self.ids_path, self.valid_src_path, self.valid_tgt_path, self.data_path):
+        pairs = self.windows_file if self.config.data.window else self.ids_path
+        for path in (pairs, self.valid_src_path, self.valid_tgt_path, self.data_path):
             if not path.exists():
                 raise InputError(
                     f"{path} is missing: training cannot go on without it; restore it, or train again"

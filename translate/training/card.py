@@ -25,7 +25,8 @@ A translation model trained by seq2see {__version__} (torch {summary["torch"]}).
 
 ## Data
 
-Trained on {data["train_pairs_used"]:,} of {data["train_pairs"]:,} sentence pairs from {data["from"]}
+Trained {_windows(data)}on {data["train_pairs_used"]:,} of {data["train_pairs"]:,} sentence pairs from
+{data["from"]}
 (sha256 {data["train_sha256"]}){directions}; validated
 on {data["valid_pairs"]:,} (sha256 {data["valid_sha256"]}).
 {_origins(data)}
@@ -45,6 +46,11 @@ processes {summary["processes"]}, threads of each {summary["threads"]}, {summary
 ```yaml
 {dump_config(run.config)}```
 """
+
+
+def _windows(data: Mapping[str, Any]) -> str:
+    """What the counts are of, if the text was too large to be counted."""
+    return f"in windows of {data['window']:,} pairs, beginning " if "window" in data else ""
 
 
 def _origins(data: Mapping[str, Any]) -> str:

@@ -48,14 +48,21 @@ def write_ids(
         ends = list(accumulate(len(part.pairs) for part in parts))
         fits = [kept[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
     else:
-        found = [bytearray() for _ in parts]
-        IdPairs.write(path, _fitting(parts, tokenizers, max_length, threads, found))
-        fits = [bytes(of_part) for of_part in found]
+        fits = write_fitting(path, parts, tokenizers, max_length, threads)
     for part, of_part in zip(parts, fits, strict=True):
-        _count(part, of_part, max_length)
+        tell_too_long(part, of_part, max_length)
     if entry and kept is None:
         keep(entry, path, b"".join(fits))
     return fits
+
+
+def write_fitting(
+    path: Path, parts: Sequence[Part], tokenizers: Tokenizers, max_length: int, threads: int
+) -> list[bytes]:
+    """As `write_ids`, but never from the cache nor into it, and without a word of what is too long."""
+    found = [bytearray() for _ in parts]
+    IdPairs.write(path, _fitting(parts, tokenizers, max_length, threads, found))
+    return [bytes(of_part) for of_part in found]
 
 
 def _fitting(
@@ -91,7 +98,8 @@ def cut(pairs: Iterable[Pair], tokenizers: Tokenizers, threads: int) -> Iterator
             yield waiting.popleft().result()
 
 
-def _count(part: Part, fits: bytes, max_length: int) -> None:
+def tell_too_long(part: Part, fits: bytes, max_length: int) -> None:
+    """Say how many pairs are left out; raise InputError if it is all of them."""
     total, count = len(fits), sum(fits)
     if not count:
         raise InputError(

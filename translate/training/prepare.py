@@ -3,7 +3,6 @@
 A corpus of any size: its text is read in pieces, and what is kept of it is kept on disk.
 """
 
-import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -27,7 +26,16 @@ from translate.training.ids import write_ids
 from translate.training.initial import open_initial, read_old_text
 from translate.training.mixture import Part, each_epoch
 from translate.training.sampling import check_tables
-from translate.training.text import Pair, StoredPairs, Text, describe_origin, read_links, read_text
+from translate.training.text import (
+    Pair,
+    StoredPairs,
+    Text,
+    describe_origin,
+    hash_text,
+    read_links,
+    read_text,
+)
+from translate.training.windows import check_can_be_read_again, write_first_window
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +47,8 @@ def prepare_run(config: Config, out: str | Path) -> RunDirectory:
         InputError: the corpus or tokenizer is missing or bad, or `out` is not empty.
         UsageError: no corpus was named, or more than one; settings that do not go together.
     """
+    if config.data.window:
+        check_can_be_read_again(config.data)
     old = open_initial(config)
     translations = kept_beside(out)
     run = RunDirectory.create(out, lambda run: _prepare(run, config, old, translations))
@@ -59,9 +69,12 @@ def _prepare(run: RunDirectory, config: Config, old: RunDirectory | None, transl
         tokenizers = _make_tokenizers(config.tokenizer, text.train) if old is None else old.tokenizers()
         if config.tokenizer.sampling_alpha:
             check_tables(tokenizers)
-        hashes = [_hash(part.pairs) for part in parts]
-        threads = config.training.threads or count_cores()
-        fits = write_ids(run.ids_path, parts, hashes, tokenizers, config.data.max_length, threads)
+        hashes = [hash_text(part.pairs) for part in parts]
+        if config.data.window:
+            fits = [write_first_window(run, config, text, tokenizers)]
+        else:
+            threads = config.training.threads or count_cores()
+            fits = write_ids(run.ids_path, parts, hashes, tokenizers, config.data.max_length, threads)
         if config.training.alignment == "guided" and config.training.alignment_links != "self":
             links = _word_links(config, parts)
             pieces = piece_links(_all_pairs(parts), links, tokenizers, config.data.max_length)
@@ -73,7 +86,9 @@ def _prepare(run: RunDirectory, config: Config, old: RunDirectory | None, transl
             run.save_initial(old)
             run.save_old_valid(old)
         about = _describe(text, parts, hashes, [sum(of_part) for of_part in fits], old)
-        if config.tokenizer.sampling_alpha:
+        if config.data.window:
+            about["window"] = config.data.window
+        elif config.tokenizer.sampling_alpha:
             write_text(run.text_path, compress(_all_pairs(parts), chain.from_iterable(fits)))
             about["text_sha256"] = run.text_sha256()
         run.save_json(run.data_path, about)
@@ -109,7 +124,7 @@ def _describe(
         "train_pairs_used": used[0],
         "train_sha256": hashes[0],
         "valid_pairs": len(text.valid),
-        "valid_sha256": _hash(text.valid),
+        "valid_sha256": hash_text(text.valid),
     }
     if len(parts) > 1:
         about["parts"] = _describe_parts(parts, hashes, used)
@@ -176,10 +191,3 @@ def _load_tokenizers(path: Path, joint: bool) -> Tokenizers:
             "src.model and tgt.model, or leave it joint"
         )
     return Tokenizers(tokenizer, tokenizer)
-
-
-def _hash(pairs: Iterable[Pair]) -> str:
-    digest = hashlib.sha256()
-    for src, tgt in pairs:
-        digest.update(f"{src}\n{tgt}\n".encode())  # a text may have tabs, but no line break
-    return digest.hexdigest()

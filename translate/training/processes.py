@@ -42,9 +42,10 @@ def plan_training(config: Config, place: Place) -> Plan:
             f"{place.local_size} processes were started here, but this machine has "
             f"{torch.cuda.device_count()} GPUs: each needs its own"
         )
-    # Links come with the batches that the host makes, and drawn pieces with text; and gradients that several
-    # processes add up are not those of a recorded step.
-    if config.training.alignment == "guided" or config.tokenizer.sampling_alpha or place.size > 1:
+    # Links come with the batches that the host makes, drawn pieces with text, and a text in windows from the
+    # disk; and gradients that several processes add up are not those of a recorded step.
+    by_host = config.training.alignment == "guided" or config.tokenizer.sampling_alpha or config.data.window
+    if by_host or place.size > 1:
         return plan._replace(resident=False, graphs=False)
     return plan._replace(graphs=plan.graphs and config.training.cuda_graphs)
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection
+from itertools import islice
 from typing import Any, NamedTuple
 
 from translate.config.data import DataConfig
@@ -83,8 +84,9 @@ def recipe_settings(data: DataConfig, seed: int, given: Collection[str]) -> dict
     if "-" in (data.src, data.tgt, *data.pairs):
         size, count = UNKNOWN, "standard input cannot be counted beforehand, so it is taken for"
     else:
-        pairs = sum(1 for _ in open_text(data, seed).train)
-        size, count = size_of(pairs), f"{pairs:,} training pairs are"
+        enough = int(SIZES[-2].below)  # more pairs would change nothing
+        pairs = sum(1 for _ in islice(open_text(data, seed).train, enough))
+        size, count = size_of(pairs), f"{pairs:,} training pairs{' or more' if pairs == enough else ''} are"
     settings = size.settings()
     own_model = any(name.startswith("model.") and name not in FREE for name in given)
     chosen = {

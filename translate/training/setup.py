@@ -30,6 +30,7 @@ from translate.training.resident import ResidentPairs
 from translate.training.sampling import SampledPairs
 from translate.training.sharding import ShardedTrainingModule
 from translate.training.validation import Validation
+from translate.training.window_loader import WindowLoader
 
 LOOK_EVERY = 16  # steps: what a GPU has counted is not waited for more often
 
@@ -42,9 +43,9 @@ class Setup(NamedTuple):
     plan: Plan
     ranks: Ranks
     model: Seq2Seq
-    pairs: IdPairs
+    pairs: IdPairs | None  # not of a text in windows
     resident: ResidentPairs | None  # the same pairs, on the GPU
-    loader: BatchLoader
+    loader: BatchLoader | WindowLoader
     head: GuidedHead | None
     clock: Clock
     signals: Signals
@@ -54,6 +55,11 @@ def set_up(
     run: RunDirectory, config: Config, plan: Plan, ranks: Ranks, model: Seq2Seq, tokenizers: Tokenizers
 ) -> Setup:
     """Open the training pairs, and say how they become batches."""
+    alone = ranks.size == 1
+    clock, signals = (Clock(), Signals()) if alone else (SharedClock(), SharedSignals())
+    if config.data.window:
+        windows = WindowLoader(run, tokenizers, ranks)
+        return Setup(run, config, plan, ranks, model, None, None, windows, None, clock, signals)
     both = config.data.directions == "both"
     pairs, resident = IdPairs(run.ids_path, both=both), None
     batched: Pairs = pairs
@@ -72,8 +78,6 @@ def set_up(
         ranks.size,
         draw=mixture(run.read_json(run.data_path), both=both),
     )
-    alone = ranks.size == 1
-    clock, signals = (Clock(), Signals()) if alone else (SharedClock(), SharedSignals())
     return Setup(run, config, plan, ranks, model, pairs, resident, loader, head, clock, signals)
 
 
@@ -100,6 +104,7 @@ def make_callbacks(
         callbacks.append(Progress(settings, validation))
     callbacks.append(BadSteps(run, look_every=LOOK_EVERY if plan.device == "cuda" or plan.resident else 1))
     if setup.head is not None and settings.alignment_links == "self":
+        assert setup.pairs is not None  # nothing is guided in windows
         layers = config.model.decoder.layers if setup.head.shift else 1
         callbacks.append(
             SelfAlignment(

@@ -1,8 +1,10 @@
 """Which pairs a run is trained on, and which it is validated with: read once, then kept on disk."""
 
+import hashlib
 import logging
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,10 +66,11 @@ class Text(NamedTuple):
     valid: list[Pair]
     src_lang: str | None  # as the corpus says, if there is one
     tgt_lang: str | None
+    more: bool = False  # whether the text goes on behind its first window
 
 
 def read_text(data: DataConfig, seed: int, path: Path) -> Text:
-    """Read the training and the validation pairs.
+    """Read the training and the validation pairs; of a text in windows, the first one.
 
     Args:
         data: names them.
@@ -79,16 +82,26 @@ def read_text(data: DataConfig, seed: int, path: Path) -> Text:
         UsageError: no text was named, or more than one.
     """
     train_pairs, valid_pairs, *languages = open_text(data, seed)
-    train = StoredPairs.write(path, without_blank(train_pairs, "training"))
+    unread = without_blank(train_pairs, "training")
+    train = StoredPairs.write(path, islice(unread, data.window or None))
+    more = next(unread, None) is not None
     if valid_pairs is not None:
-        return Text(train, list(without_blank(valid_pairs, "validation")), *languages)
+        return Text(train, list(without_blank(valid_pairs, "validation")), *languages, more=more)
     # By groups of sources that differ in digits or punctuation only, so that none is in both parts.
     held_out = choose_held_out(train, {"valid": data.valid_size}, seed)
     numbers = (number for number, (src, _) in enumerate(train) if source_group(src) in held_out.groups)
     train = StoredPairs(path, train.count, frozenset(numbers))
     valid = held_out.pairs["valid"]
     log.info("no validation text given: held out %d pairs", len(valid))
-    return Text(train, valid, *languages)
+    return Text(train, valid, *languages, more=more)
+
+
+def hash_text(pairs: Iterable[Pair]) -> str:
+    """Return the hash of a text, to know it by."""
+    digest = hashlib.sha256()
+    for src, tgt in pairs:
+        digest.update(f"{src}\n{tgt}\n".encode())  # a text may have tabs, but no line break
+    return digest.hexdigest()
 
 
 def read_links(data: DataConfig, train: StoredPairs, path: Path) -> Iterator[list[Link]]:

@@ -38,6 +38,7 @@ from translate.training.processes import check_place, count_processes, plan_trai
 from translate.training.setup import make_callbacks, make_module, set_up
 from translate.training.summary import finish, read_progress, why_ended
 from translate.training.validation import Validation
+from translate.training.window_loader import WindowLoader
 from translate.training.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -136,13 +137,15 @@ def _take_steps(
     validation = Validation(run, config, tokenizers, loader, setup.clock, ranks)
     valid_batches = validation.batches()
     log.info(
-        "%s parameters, %d pairs in %d batches an epoch, %.1f%% of their slots padding; %d process%s, %s: %s",
-        f"{count_parameters(model):,}", len(loader.pairs), len(loader), 100 * loader.padding(),
+        "%s parameters, %s; %d process%s, %s: %s",
+        f"{count_parameters(model):,}", loader.describe(),
         processes * ranks.size, "" if processes * ranks.size == 1 else "es", plan.precision, plan.why,
     )  # fmt: skip
     keep_freed_memory()  # from here on: planning an epoch of millions of pairs needs other memory than a step
     with setup.signals, warnings.catch_warnings(), ExitStack() as stack:
         _ignore_known_warnings()
+        if isinstance(loader, WindowLoader):
+            stack.callback(loader.stop)
         callbacks: list[pl.Callback] = []
         if processes > 1:
             stack.callback(set_threads, threads)  # each process has its share of them until then
@@ -172,13 +175,13 @@ def _take_steps(
 
 
 class _Endless:
-    """The batches of all epochs as one epoch.
+    """The batches of all epochs, or windows, as one epoch.
 
     At the end of an epoch Lightning would take a step with the batches accumulated so far, and resuming
     there would lose its place.
     """
 
-    def __init__(self, loader: BatchLoader) -> None:
+    def __init__(self, loader: BatchLoader | WindowLoader) -> None:
         self.loader = loader
 
     def __len__(self) -> int:

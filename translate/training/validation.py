@@ -20,6 +20,7 @@ from translate.tokenizer import Tokenizers
 from translate.torch_engine import TorchEngine
 from translate.training.clock import Clock
 from translate.training.module import TrainingModule
+from translate.training.window_loader import WindowLoader
 from translate.translator import TextOptions, translate_texts
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Validation(Callback):
         run: RunDirectory,
         config: Config,
         tokenizers: Tokenizers,
-        loader: BatchLoader,
+        loader: BatchLoader | WindowLoader,
         clock: Clock,
         ranks: Ranks,
     ) -> None:
