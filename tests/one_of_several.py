@@ -6,6 +6,7 @@ All that is tested there is done by the same processes, since starting one takes
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 from dataclasses import replace
@@ -15,7 +16,8 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from tiny_training import numbers, tiny_config
+from tiny_training import numbers, tiny_config, with_data
+from window_threads import start_thread
 
 from translate import cli
 from translate.commands import translate_parts
@@ -24,6 +26,7 @@ from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError
 from translate.output_parts import Parts
 from translate.training import trainer as training
+from translate.training import window_process
 from translate.training.progress import Progress
 from translate.training.trainer import resume, train
 
@@ -99,6 +102,21 @@ def sharded(folder: Path, rank: int) -> Any:
     losses = trained(config, folder / "unsharded")
     shards = replace(config, training=replace(config.training, sharding=True))
     return {"whole": losses, "shards": trained(shards, folder / "sharded")}
+
+
+def in_windows(folder: Path, rank: int) -> Any:
+    """Some passes over three windows; and the same stopped, its windows lost, and gone on with."""
+    config = with_data(without_dropout(tiny_config(folder, max_steps=12, accumulate=2)), window=16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(window_process, "start_process", start_thread)
+        losses = trained(config, folder / "windows")
+        with pytest.raises(SystemExit):
+            trained(config, folder / "windows_lost", stop_at=5)
+        torch.distributed.barrier()
+        if rank == 0:
+            shutil.rmtree(folder / "windows_lost" / "windows")
+        trained(config, folder / "windows_lost")
+    return losses
 
 
 def first_fails(folder: Path, rank: int) -> Any:

@@ -11,13 +11,21 @@ from pathlib import Path
 import pytest
 import torch
 from one_of_several import LOSSES, trained, without_dropout
-from tiny_training import assert_same_run, tiny_config, weights
+from tiny_training import assert_same_run, tiny_config, weights, with_data
 
 from translate import cli
 from translate.run_directory import RunDirectory
 
 DRIVER = Path(__file__).with_name("one_of_several.py")
-ALL = ("same_losses", "stopped_and_resumed", "every_setting", "first_fails", "sharded", "translated")
+ALL = (
+    "same_losses",
+    "stopped_and_resumed",
+    "every_setting",
+    "first_fails",
+    "sharded",
+    "translated",
+    "in_windows",
+)
 
 
 def free_port():
@@ -91,6 +99,15 @@ def test_all_settings_work_and_all_stop_early_together(found, folder):
     run = RunDirectory(folder / "settings")
     assert run.links_path.is_file()
     assert len(list(run.snapshots_path.iterdir())) == 4
+
+
+def test_two_processes_train_on_the_same_windows_as_one(found, folder, tmp_path):
+    config = with_data(tiny_config(tmp_path, max_steps=12, accumulate=2, processes=1), window=16)
+    alone = trained(without_dropout(config), tmp_path / "run")
+    assert len(alone) == 24
+    for each in found:
+        assert each["in_windows"] == pytest.approx(alone, abs=1e-5, rel=0)
+    assert_same_run(RunDirectory(folder / "windows_lost"), RunDirectory(folder / "windows"))
 
 
 def test_only_the_first_process_speaks(found, ended):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from tiny_training import numbers, tiny_config, with_data, write_pairs
 
-from translate.config import TokenizerConfig
+from translate.config.tokenizer import TokenizerConfig
 from translate.run_directory import RunDirectory
 from translate.tokenizer import Tokenizers, train_tokenizers
 from translate.training import ids as ids_module

@@ -60,7 +60,7 @@ def test_a_process_ends_when_the_training_one_is_gone(tmp_path):
 
 def test_training_in_windows_ends_its_process(tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    run = train(with_data(tiny_config(tmp_path, max_steps=6), window=16), tmp_path / "run")
+    run = train(with_data(tiny_config(tmp_path, max_steps=7), window=16), tmp_path / "run")
     assert "windows of 16 pairs, of which the next is prepared while one is trained on" in caplog.text
     assert "window 1: 16 of 16 pairs in " in caplog.text
     assert "window 3: 8 of 8 pairs in " in caplog.text

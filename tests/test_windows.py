@@ -1,12 +1,16 @@
 """Training on a text in windows: what they hold, what lies on disk, what is refused."""
 
 import gzip
+import json
 import logging
+import os
+import shutil
 import tracemalloc
 from collections import Counter
 from dataclasses import replace
 
 import pytest
+from test_train_command import FLAGS
 from tiny_training import (
     assert_same_run,
     numbers,
@@ -17,9 +21,11 @@ from tiny_training import (
 )
 from window_threads import start_thread
 
+from translate import cli
 from translate.collective import Ranks
+from translate.config.data import InitialConfig
 from translate.corpora.split import source_group
-from translate.errors import InputError
+from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 from translate.training import window_process
 from translate.training.prepare import prepare_run
@@ -91,23 +97,21 @@ def test_a_window_that_holds_all_is_training_on_the_whole_text(config, tmp_path)
 
 
 def test_no_more_than_two_windows_are_on_disk(config, tmp_path, monkeypatch):
-    windows, sizes = [], []
+    run, windows, sizes = RunDirectory(tmp_path / "run"), [], {}
 
     def look(trainer):
-        run = RunDirectory(tmp_path / "run")
-        windows.append({name for name in on_disk(run) if name.isdecimal()})
-        sizes.append(sum(path.stat().st_size for path in run.windows_path.rglob("*.arrow")))
+        there = [path for path in run.windows_path.iterdir() if path.name.isdecimal()]  # else in the making
+        windows.append({path.name for path in there})
+        sizes.update({path.name: (path / "pairs.arrow").stat().st_size for path in there})
 
     config = replace(config, training=replace(config.training, max_steps=14, validate_every=14))
-    config = with_data(config, window=8)
     probe(monkeypatch, on_train_batch_start=look, on_train_batch_end=look)
-    run = train(config, tmp_path / "run")
+    train(with_data(config, window=8), run.path)
     assert max(map(len, windows)) == 2
-    assert set.union(*windows) == {"0", "1", "2", "3", "4"}
-    one = (run.window_path(min(map(int, on_disk(run)))) / "pairs.arrow").stat().st_size
-    assert max(sizes) < 3 * one  # two, and another in the making
-    assert on_disk(run) <= {"0", "1", "2", "3", "4"}
-    assert len(on_disk(run)) <= 2
+    assert set.union(*windows) == set("01234")
+    assert max(sizes.values()) < 1.5 * min(sizes.values())
+    assert len(on_disk(run)) <= 2  # nothing unfinished, either
+    assert not run.ids_path.exists()
 
 
 def test_memory_does_not_hold_the_text(config, tmp_path):
@@ -172,10 +176,9 @@ def test_windows_are_cut_from_any_source(kind, config, tmp_path, open_loader):
         "weights": (f"{table_path}", f"{table_path}"),
     }[kind]
     (tmp_path / "all.tsv.gz").write_bytes(gzip.compress(table.encode()))
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "train.csv").write_text(
-        "src,tgt\n" + "".join(f"{src},{tgt}\n" for src, tgt in PAIRS)
-    )
+    folder.mkdir()
+    rows = (json.dumps({"src": src, "tgt": tgt}) for src, tgt in PAIRS)
+    (folder / "train.jsonl").write_text("\n".join(rows))
     columns = {"src_column": "src", "tgt_column": "tgt"} if kind == "hub" else {}
     weights = (1.0, 0.5) if kind == "weights" else ()
     config = with_data(config, src=None, tgt=None, pairs=paths, weights=weights, **columns)
@@ -190,3 +193,75 @@ def test_windows_are_cut_from_any_source(kind, config, tmp_path, open_loader):
         assert 40 < len(passes[0]) < 80
     else:
         assert Counter(passes[0]) == Counter(src for src, _ in PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda config: with_data(config, monolingual="mono.txt"), r"data\.monolingual"),
+        (lambda config: replace(config, initial=InitialConfig("run", mix=0.5)), r"initial\.mix"),
+        (
+            lambda config: replace(config, training=replace(config.training, alignment="guided")),
+            r"training\.alignment guided",
+        ),
+    ],
+)
+def test_what_needs_the_whole_text_is_refused(change, what, config):
+    with pytest.raises(
+        UsageError, match=rf"data\.window trains on a part .* but {what} needs all of it: leave"
+    ):
+        change(config)
+
+
+def test_no_window_is_smaller_than_nothing(config):
+    with pytest.raises(UsageError, match=r"data\.window is -1: it must be at least 0"):
+        with_data(config, window=-1)
+
+
+@pytest.mark.parametrize("kind", ["standard input", "pipe"])
+def test_what_can_be_read_only_once_is_refused(kind, config, tmp_path):
+    path = "-"
+    if kind == "pipe":
+        path = str(tmp_path / "pipe")
+        os.mkfifo(path)
+    config = with_data(config, src=None, tgt=None, pairs=(path,), format="tsv")
+    with pytest.raises(
+        UsageError, match=rf"each pass, and when a run goes on, but {path} can be read only once"
+    ):
+        prepare_run(config, tmp_path / "run")
+
+
+def test_a_run_is_fine_tuned_in_windows(config, tmp_path):
+    old = train(with_data(config, window=0), tmp_path / "old")
+    run = train(replace(config, initial=InitialConfig(str(old.path))), tmp_path / "run")
+    assert run.read_metrics()[0]["epoch"] == "0.00"
+    assert run.read_json(run.summary_path)["initial_bleu"] == old.read_json(old.summary_path)["best_bleu"]
+
+
+def test_the_command_line_trains_in_windows(config, tmp_path, capsys):
+    words = [
+        "--src",
+        config.data.src,
+        "--tgt",
+        config.data.tgt,
+        "--window",
+        "16",
+        "--out",
+        f"{tmp_path / 'run'}",
+    ]
+    assert cli.main(["train", *words, *FLAGS]) == 0
+    said = capsys.readouterr().err
+    run = RunDirectory.open(tmp_path / "run")
+    assert run.config.data.window == 16
+    assert (
+        "parameters, windows of 16 pairs, of which the next is prepared while one is trained on; 1 pro"
+        in said
+    )
+    assert "training the tokenizer on 15 pairs" in said  # and one is held out
+    assert "window 1: 15 of 15 pairs in 3 batches, after waiting " in said
+    card = " ".join(run.card_path.read_text(encoding="utf-8").split())
+    assert "Trained in windows of 16 pairs, in the first of them on 15 of 15 sentence pairs from" in card
+    shutil.rmtree(run.windows_path)
+    assert cli.main(["train", "--resume", str(run.path), "--max-steps", "6"]) == 0
+    assert "going on from step 4 of 6" in capsys.readouterr().err
+    assert run.read_metrics()[-1]["step"] == "6"

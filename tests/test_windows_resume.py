@@ -18,7 +18,7 @@ from tiny_training import (
 from window_threads import start_thread
 
 from translate.collective import Ranks
-from translate.config import TokenizerConfig
+from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError
 from translate.run_directory import RunDirectory
 from translate.training import window_process

@@ -50,7 +50,7 @@ processes {summary["processes"]}, threads of each {summary["threads"]}, {summary
 
 def _windows(data: Mapping[str, Any]) -> str:
     """What the counts are of, if the text was too large to be counted."""
-    return f"in windows of {data['window']:,} pairs, beginning " if "window" in data else ""
+    return f"in windows of {data['window']:,} pairs, in the first of them " if "window" in data else ""
 
 
 def _origins(data: Mapping[str, Any]) -> str:

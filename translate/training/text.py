@@ -81,19 +81,20 @@ def read_text(data: DataConfig, seed: int, path: Path) -> Text:
         InputError: the text is missing or bad.
         UsageError: no text was named, or more than one.
     """
-    train_pairs, valid_pairs, *languages = open_text(data, seed)
+    train_pairs, valid_pairs, src_lang, tgt_lang = open_text(data, seed)
     unread = without_blank(train_pairs, "training")
     train = StoredPairs.write(path, islice(unread, data.window or None))
     more = next(unread, None) is not None
     if valid_pairs is not None:
-        return Text(train, list(without_blank(valid_pairs, "validation")), *languages, more=more)
+        valid = list(without_blank(valid_pairs, "validation"))
+        return Text(train, valid, src_lang, tgt_lang, more)
     # By groups of sources that differ in digits or punctuation only, so that none is in both parts.
     held_out = choose_held_out(train, {"valid": data.valid_size}, seed)
     numbers = (number for number, (src, _) in enumerate(train) if source_group(src) in held_out.groups)
     train = StoredPairs(path, train.count, frozenset(numbers))
     valid = held_out.pairs["valid"]
     log.info("no validation text given: held out %d pairs", len(valid))
-    return Text(train, valid, *languages, more=more)
+    return Text(train, valid, src_lang, tgt_lang, more)
 
 
 def hash_text(pairs: Iterable[Pair]) -> str:
