@@ -114,7 +114,7 @@ def test_the_text_must_be_given_in_one_way(tmp_path, given, named):
 
 
 def test_how_pairs_are_read_is_not_said_where_there_are_none(tmp_path):
-    with pytest.raises(UsageError, match="^--markup is for --pairs, but there are none$"):
+    with pytest.raises(UsageError, match=r"^--markup is for --pairs, but there are none"):
         run("--src", "a", "--tgt", "b", "--markup", "keep", "--out", tmp_path / "tok")
 
 
