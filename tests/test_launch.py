@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tiny_training import tiny_config
 from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from translate import cli
 from translate.config_files import dump_config, load_config
@@ -13,7 +14,8 @@ from translate.ranks import Place
 from translate.run_directory import RunDirectory
 from translate.training import launch as launching
 from translate.training.launch import launch
-from translate.training.trainer import _check_place, train
+from translate.training.processes import check_place
+from translate.training.trainer import train
 
 
 def test_as_many_processes_as_wanted_run_the_command(capfd):
@@ -28,6 +30,27 @@ def test_the_exit_code_is_that_of_what_failed(capfd):
         launch(2, ["trian"])
     assert stopped.value.code == 2
     assert "unknown verb trian" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("codes", "wanted"),
+    [([3, 1], 3), ([-9, 1], 137), ([143, 2], 2), ([-15, 3], 3), ([None, 2], 2), ([143, -15], 143)],
+)
+def test_the_exit_code_is_not_of_one_that_was_told_to_stop_for_another(codes, wanted, monkeypatch):
+    """The launcher ends the others as soon as one has failed, whichever it sees first."""
+    failures = {
+        rank: ProcessFailure(rank, 1, code, "no such file")
+        for rank, code in enumerate(codes)
+        if code is not None
+    }
+
+    def failed(*_):
+        raise ChildFailedError("seq2see", failures)
+
+    monkeypatch.setattr(launching, "elastic_launch", lambda *_: failed)
+    with pytest.raises(SystemExit) as stopped:
+        launch(2, [])
+    assert stopped.value.code == wanted
 
 
 @pytest.mark.parametrize(
@@ -110,7 +133,7 @@ def test_what_a_launcher_has_started_launches_nothing(launched, tmp_path, monkey
 def test_what_the_launcher_contradicts_is_refused(settings, place, message, tmp_path):
     config = tiny_config(tmp_path, "transformer", average="none", **settings)
     with pytest.raises(UsageError, match=message):
-        _check_place(config.training, place)
+        check_place(config.training, place)
 
 
 def test_devices_without_a_launcher_are_refused_in_python(tmp_path):

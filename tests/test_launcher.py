@@ -81,7 +81,8 @@ def test_the_answer_is_that_of_the_standard_library(install, files):
 def run_in(folder: Path) -> subprocess.CompletedProcess[str]:
     """Start a copy of the launcher in a folder that has another `translate`."""
     shutil.copy(ROOT / "seq2see.py", folder)
-    command = [sys.executable, "-S", "seq2see.py", "--version"]  # -S: nothing else is installed
+    # Nothing else is installed, and no variable says where it would be.
+    command = [sys.executable, "-S", "-E", "seq2see.py", "--version"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 

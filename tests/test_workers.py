@@ -13,7 +13,7 @@ from tiny_training import assert_same_run, checkpoint, copy_run, probe, tiny_con
 from translate.batches import collate, deal
 from translate.errors import InputError
 from translate.run_directory import RunDirectory
-from translate.training import trainer as training
+from translate.training import processes as counting
 from translate.training.loss import Objective, batch_loss
 from translate.training.prepare import prepare_run
 from translate.training.progress import Progress
@@ -173,8 +173,8 @@ def test_a_worker_that_ends_is_an_error_and_the_checkpoint_stays(tmp_path, monke
 
 def test_the_number_of_processes_is_chosen_once(tmp_path, monkeypatch):
     """Or a run would become another one when it is resumed on another machine."""
-    monkeypatch.setattr(training, "choose_processes", lambda *_: 1)
+    monkeypatch.setattr(counting, "choose_processes", lambda *_: 1)
     run = train(tiny_config(tmp_path, max_steps=1), tmp_path / "run")
     assert run.config.training.processes == 1
-    monkeypatch.setattr(training, "choose_processes", lambda *_: pytest.fail("chosen again"))
+    monkeypatch.setattr(counting, "choose_processes", lambda *_: pytest.fail("chosen again"))
     resume(run.path, max_steps=2)

@@ -37,8 +37,7 @@ def launch(devices: int, words: Sequence[str]) -> None:
     try:
         elastic_launch(config, sys.executable)("-m", "seq2see", *words)
     except ChildFailedError as error:
-        failed = error.failures.get(0) or error.get_first_failure()[1]
-        raise SystemExit(failed.exitcode if failed.exitcode > 0 else 128 - failed.exitcode) from None
+        raise SystemExit(_exit_code(error)) from None
     except SignalException as stop:
         if stop.sigval == signal.SIGINT:
             raise KeyboardInterrupt from None
@@ -46,3 +45,13 @@ def launch(devices: int, words: Sequence[str]) -> None:
     finally:  # torch's stay otherwise, and make another error of a later Ctrl-C
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def _exit_code(error: ChildFailedError) -> int:
+    """The exit code of the first process: others may only have lost it, or been told to stop with it."""
+    codes = [
+        failed.exitcode if failed.exitcode > 0 else 128 - failed.exitcode
+        for _, failed in sorted(error.failures.items())
+    ]
+    stopped = 128 + signal.SIGTERM
+    return next((code for code in codes if code != stopped), stopped)
