@@ -19,6 +19,7 @@ CORES = RESULTS / "train_cores.json"
 STARTING = RESULTS / "start.json"
 BUDGETS = RESULTS / "budget.json"
 ALIGNING = RESULTS / "align_speed.json"
+SERVING = RESULTS / "serve_load.json"
 EQUAL = RESULTS / "export_equal.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 
@@ -237,6 +238,36 @@ def aligning_table(results: Results) -> str:
     )
 
 
+def serving_table(results: Results) -> str:
+    """A line for each number of clients and one for twice what the server can do, and notes, as Markdown."""
+    over = results["overload"]
+    rows = [(f"{row['clients']}", row) for row in results["load"]]
+    rows.append((f"twice as much as it can, {over['seconds'] / 60:.0f} minutes", over))
+    header = ["clients", "answers/s", "of them translated", "refused (429)", "p50, ms", "p95, ms", "p99, ms"]
+    cells = [
+        [
+            name,
+            f"{sum(row['answers'].values()) / row['seconds']:.1f}",
+            f"{row['answers'].get('200', 0):,}",
+            f"{row['answers'].get('429', 0):,}",
+            *(f"{row[f'{percentile}_ms']:,.0f}" for percentile in ("p50", "p95", "p99")),
+        ]
+        for name, row in rows
+    ]
+    quarters = [over[f"memory_{which}_quarter_kib"] / 1024 for which in ("second", "last")]
+    return "\n".join(
+        [
+            *_table(header, cells),
+            "",
+            f"One of {results['sentences']:,} sentences a request, the run's own search, engine "
+            f"{results['settings']['engine']} on {results['settings']['threads']} thread; each number of "
+            f"clients for {results['load'][0]['seconds']:.0f} s. Latencies are of translations. Anonymous "
+            f"memory in the second quarter of the {over['seconds'] / 60:.0f} minutes and in the last: "
+            f"{quarters[0]:.0f} and {quarters[1]:.0f} MiB. {_machine(results)}",
+        ]
+    )
+
+
 def equal_table(results: Results) -> str:
     """How many translations of exports are torch's too, as Markdown."""
     names = {"onnx": "ONNX, docs/examples/translate_onnx.py", "ctranslate2": "CTranslate2, float32"}
@@ -266,6 +297,7 @@ PARTS = (
     ),
     (ALIGNING, aligning_table, ("<!-- aligning: begin -->", "<!-- aligning: end -->")),
     (STARTING, starting_table, ("<!-- start: begin -->", "<!-- start: end -->")),
+    (SERVING, serving_table, ("<!-- serving: begin -->", "<!-- serving: end -->")),
     (EQUAL, equal_table, ("<!-- equal: begin -->", "<!-- equal: end -->")),
     (GROWTH, growth_tables, ("<!-- growth: begin -->", "<!-- growth: end -->")),
 )
@@ -363,7 +395,7 @@ def _machine(results: Results) -> str:
     machine = results["machine"]
     shares = [
         each["cpu_seconds"] / each["seconds"]
-        for row in results["rows"]
+        for row in results.get("rows", ())
         if row.get("cores", 1) == 1
         for each in row.get("measurements", ())
     ]

@@ -241,6 +241,30 @@ def test_the_table_of_exports_counts_equal_translations(speed_tables):
     assert "; onnxruntime 1.2. Some CPU" in lines[-1]
 
 
+def test_the_serving_table_has_a_line_for_each_number_of_clients_and_one_for_too_much(speed_tables):
+    latencies = {"p50_ms": 1234.5, "p95_ms": 2000.0, "p99_ms": 3000.0}
+    results = {
+        "machine": TRAINING["machine"],
+        "settings": {"threads": 1, "engine": "torch"},
+        "sentences": 1000,
+        "load": [{"clients": 8, "seconds": 30.0, "answers": {"200": 900}, **latencies}],
+        "overload": {
+            "seconds": 600.0,
+            "answers": {"200": 9000, "429": 12000},
+            "memory_second_quarter_kib": 2048,
+            "memory_last_quarter_kib": 4096,
+            **latencies,
+        },
+    }
+    lines = speed_tables.serving_table(results).splitlines()
+
+    assert lines[2:4] == [
+        "| 8 | 30.0 | 900 | 0 | 1,234 | 2,000 | 3,000 |",
+        "| twice as much as it can, 10 minutes | 35.0 | 9,000 | 12,000 | 1,234 | 2,000 | 3,000 |",
+    ]
+    assert "minutes and in the last: 2 and 4 MiB." in lines[-1]
+
+
 def test_the_page_is_what_the_kept_results_give(speed_tables):
     page = speed_tables.PAGE.read_text(encoding="utf-8")
 
