@@ -1,4 +1,6 @@
-"""Write what each idea of experiments.yaml buys into docs/recipe.md, from the results of experiments.py.
+"""Write what each idea of experiments.yaml buys, and what fine-tuning does, into docs/recipe.md.
+
+From the results of experiments.py and finetune.py:
 
 python benchmarks/experiments_table.py [--check]
 """
@@ -15,6 +17,8 @@ from experiments import EXPERIMENTS, RESULTS, read_runs
 from quality_table import ROOT, insert_table
 
 PAGE, MARKERS = ROOT / "docs" / "recipe.md", ("<!-- experiments: begin -->", "<!-- experiments: end -->")
+FINETUNED = ROOT / "benchmarks" / "results" / "finetune.json"
+FINETUNING = ("<!-- fine-tuning: begin -->", "<!-- fine-tuning: end -->")
 BLEU, TOKENIZED = "BLEU", "BLEU (lowercased, Moses-tokenised)"
 
 Result = dict[str, Any]  # what experiments.py writes: JSON
@@ -122,6 +126,41 @@ def _notes(results: dict[str, list[Result]]) -> list[str]:
     ]
 
 
+def finetuning_table(rows: Sequence[Result]) -> str:
+    """Return BLEU on the test parts of both domains, before and after, as Markdown."""
+    kinds: dict[str, list[Result]] = {}
+    for row in rows:
+        kinds.setdefault(row["name"].partition("_seed_")[0], []).append(row)
+    lines = [["", "steps", "BLEU in the old domain", "BLEU in the new domain", "seeds"]]
+    lines.append(["---", *["---:"] * 4])
+    for kind, runs in kinds.items():
+        what = "before" if kind == "before" else f"after, --mix {kind.removeprefix('mix_')}"
+        scores = [_spread([_test_bleu(run, domain) for run in runs]) for domain in ("old", "new")]
+        lines.append([what, f"{runs[0]['summary']['steps']:,}", *scores, str(len(runs))])
+    old, new = (Path(rows[0]["evaluation"][domain]["test_set"]).parent.name for domain in ("old", "new"))
+    machine = rows[0]["machine"]
+    return "\n".join(
+        [
+            *(f"| {' | '.join(line)} |" for line in lines),
+            "",
+            f"Test parts of {old} (old) and {new} (new). One core of a machine shared with other work, "
+            f"{machine['cpu']}, torch {machine['torch']}. Commands and translations: "
+            "`benchmarks/results/finetune.json`.",
+        ]
+    )
+
+
+def _test_bleu(row: Result, domain: str) -> float:
+    return float(row["evaluation"][domain]["scores"][0]["value"])
+
+
+def fill(page: str) -> str:
+    """Return the page with the tables of the kept results."""
+    finetuned = json.loads(FINETUNED.read_text(encoding="utf-8"))["rows"]
+    page = insert_table(page, table(read_results()), MARKERS)
+    return insert_table(page, finetuning_table(finetuned), FINETUNING)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
@@ -129,7 +168,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     page = PAGE.read_text(encoding="utf-8")
-    fresh = insert_table(page, table(read_results()), MARKERS)
+    fresh = fill(page)
     if options.check:
         if page != fresh:
             print(f"{PAGE} is stale: run benchmarks/experiments_table.py", file=sys.stderr)
