@@ -11,7 +11,7 @@ from typing import NamedTuple
 Span = tuple[int, int]
 
 # What ends or begins a phrase, and is part of an element only if it is so in the source.
-_CLOSING = ".,;:!?…)]}\"'»”’“‘›。，、！？；：）】」』"
+_CLOSING = ".,;:!?…)]}\"'»«”’“‘›‹。，、！？；：）】」』"
 _OPENING = "([{\"'«„“‘»›‹¿¡（【「『"
 # The least weight by which an element claims a word; with less, it has none.
 LEAST = 0.1
@@ -63,8 +63,8 @@ def project(marks: Sequence[Mark], src: str, tgt: str, links: WordLinks) -> tupl
     """Place the elements of a text in its translation: each once, and inside the same ones as in the source.
 
     An element goes around the stretch of words in which the weights that come from its own words exceed
-    those from others the most; two never share a word. One that is left without a word is empty, beside what
-    is before it in the source. Around a whole text, it is around the whole translation.
+    those from others the most; two never share a word. Around a whole text, it is around the whole
+    translation. One that is left without a word is empty.
 
     An empty element goes before the word that came from the one behind it; where it touches only the word
     before it, or none is behind it, it goes behind what came from that.
@@ -101,21 +101,17 @@ class _Projection:
         found = self._stretches(own, region)
         placed: list[Mark] = []
         for mark in wide:
-            words = found.get(mark.tag)
-            if words is None:  # none is left for it
-                begin = end = placed[-1].end if placed else region.begin
-                words = (0, 0)
-            else:
+            if words := found.get(mark.tag):
                 begin, end = self._characters(mark, words, region)
-            inside = _Region(mark.begin, mark.end, begin, end, own[mark.tag], words)
-            placed.append(Mark(begin, end, mark.tag, self.place(mark.inner, inside)))
-        alone = [
-            Mark(place, place, mark.tag)
-            for mark in marks
-            if mark.end == mark.begin
-            for place in [self._point(mark.begin, region, placed)]
-        ]
-        return tuple(sorted([*placed, *alone]))
+                inside = _Region(mark.begin, mark.end, begin, end, own[mark.tag], words)
+                placed.append(Mark(begin, end, mark.tag, self.place(mark.inner, inside)))
+        empty: list[Mark] = []
+        for mark in marks:
+            if mark.tag not in found:
+                place = self._point(mark.begin, region, placed)
+                inside = _Region(mark.begin, mark.end, place, place, (), (0, 0))
+                empty.append(Mark(place, place, mark.tag, self.place(mark.inner, inside)))
+        return tuple(sorted([*placed, *empty]))
 
     def _words_of(self, mark: Mark, region: _Region) -> list[int]:
         """Return the source words of which a mark has a part, if it can be one that is no punctuation."""

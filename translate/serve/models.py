@@ -131,7 +131,7 @@ class Model:
         return self.batcher.submit(kind, [pair], [sum(sizes) + 2])
 
     def link(self, pairs: Sequence[tuple[str, str]], *, backwards: bool) -> "Future[list[WordLinks]]":
-        """Queue texts and their translations; return how the words of each pair are linked. Raises as `submit`."""
+        """Queue texts with their translations, whose words are to be linked. Raises as `Batcher.submit`."""
         translator = self.translator
         kind = Kind("link", translator, backwards, translator.config.search)
         tokenizer = translator.tokenizers.src
