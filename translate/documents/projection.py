@@ -178,7 +178,7 @@ class _Projection:
             return region.begin
         if not after and not self.src[at : region.src_end].strip():
             return region.end
-        touching = not self.src[at - 1].isspace() and not self.src[at : at + 1].isalnum()
+        touching = self.links.src[before[-1]][1] >= at
         ways = [self._before(after, region), self._behind(reversed(before), region)]
         for place, is_before in reversed(ways) if touching else ways:
             if place is None:
