@@ -79,6 +79,14 @@ def test_a_block_of_markdown_is_one_text(text, texts, expected):
     assert backwards(document) == expected
 
 
+def test_a_link_whose_text_is_its_reference_keeps_that():
+    text = "a [b] [c d][] [e][x]\n\n[f]\n\n[b]: u\n[c d]: v\n[x]: w\n[f]: y\n"
+    document = read_markdown(text)
+    assert document.join(document.texts()) == text
+    expected = "A [B][b] [C D][c d] [E][x]\n\n[F][f]\n\n[b]: u\n[c d]: v\n[x]: w\n[f]: y\n"
+    assert document.join([each.upper() for each in document.texts()]) == expected
+
+
 def test_emphasis_that_is_left_without_a_word_is_not_written():
     document = read_markdown("a **b** [c](d)")
     nothing = WordLinks([(0, 1), (2, 3), (4, 5)], [(0, 1)], [[1.0, 0.0, 0.0]])

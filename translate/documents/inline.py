@@ -27,7 +27,9 @@ class Item(NamedTuple):
     end: int
     text: str = ""  # as a reader sees it
     name: str = ""  # a tag that closes ends what was opened last by this name
-    spans: Sequence[Span] = ()  # what is translated within a tag
+    spans: Sequence[
+        Span
+    ] = ()  # what is translated in a tag; of one that closes, what it is if its text changes
     parting: bool = True  # alone: between letters, it parts words
     needs_text: bool = False  # open: as `Tag`
 
@@ -80,9 +82,9 @@ def inline_spans(raw: str, items: Iterable[Item], writing: Writing) -> list[Span
         while nodes and not nodes[-1].has_text():
             spans += _spans_in(nodes.pop())
         last = nodes[0].last if len(nodes) == 1 else None
-        if last is None:
+        if last is None or last.spans:  # what is written depends on what becomes of the text
             break
-        spans += [*nodes[0].item.spans, *last.spans]
+        spans += nodes[0].item.spans
         nodes = nodes[0].inner
     if not nodes:
         return spans
@@ -137,8 +139,7 @@ def _tree(items: Iterable[Item]) -> list[_Node]:
 
 
 def _spans_in(node: _Node) -> list[Span]:
-    last = node.last.spans if node.last else ()
-    return [*node.item.spans, *(span for each in node.inner for span in _spans_in(each)), *last]
+    return [*node.item.spans, *(span for each in node.inner for span in _spans_in(each))]
 
 
 def _moved(mark: Mark, by: int, most: int) -> Mark:

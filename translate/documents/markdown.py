@@ -21,7 +21,7 @@ _FRONT_MATTER = re.compile(
 _WRITTEN = re.compile(r"\\([!-/:-@\[-`{-~])|&#?\w+;")
 _LINE_BREAK = re.compile(r"(?: *|\\)\n[ \t]*")
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9-]*)")
-_RISKY = re.compile(r"[\\`*\[\]<]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
+_RISKY = re.compile(r"[\\`*\[\]<]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|\A~|~\Z|~(?=~)|(?<=~)~")
 _RISKY_AT_BEGIN = re.compile(r"(#{1,6}(?=\s)|[-+>](?=\s)|>|~~~)|(\d+)([.)])(?=\s)")
 
 
@@ -88,7 +88,7 @@ class _Reader:
 
         Raises LookupError when a token is not where it must be.
         """
-        links: list[tuple[int, int]] = []  # those that are open: where the label ends, and the link
+        links: list[tuple[int, int, int]] = []  # those that are open: where the label is, and the end
         automatic = False
         for token in self.tokens:
             match token.type:
@@ -103,10 +103,7 @@ class _Reader:
                     links.append(self._link())
                     yield self._next("open", "[", "link")
                 case "link_close":
-                    label_end, end = links.pop()
-                    if self.at != label_end:
-                        raise LookupError
-                    yield self._next("close", self.content[label_end:end], "link")
+                    yield self._link_end(*links.pop())
                 case "image":
                     yield self._image()
                 case "code_inline":
@@ -149,8 +146,17 @@ class _Reader:
             raise LookupError
         return self._next("alone", self.content[self.at : self._end()])
 
-    def _link(self) -> tuple[int, int]:
-        return self.state.md.helpers.parseLinkLabel(self.state, self.at), self._end()
+    def _link(self) -> tuple[int, int, int]:
+        return self.at + 1, self.state.md.helpers.parseLinkLabel(self.state, self.at), self._end()
+
+    def _link_end(self, label: int, label_end: int, end: int) -> Item:
+        """Return what is behind a label; where that is also what the link refers to, it is kept for this."""
+        if self.at != label_end:
+            raise LookupError
+        item = self._next("close", self.content[label_end:end], "link")
+        if self.content[label_end:end] in ("]", "][]"):
+            return item._replace(spans=[(label_end, end, [f"][{self.content[label:label_end]}]"])])
+        return item
 
     def _image(self) -> Item:
         label_end, end = self.state.md.helpers.parseLinkLabel(self.state, self.at + 1), self._end()
@@ -168,16 +174,15 @@ def _spans(raw: str, content: str, places: list[int], items: Sequence[Item]) -> 
     """Yield what is to be replaced of a block's content, as spans of the document."""
     moved = []
     for item in items:
-        alts = [
-            (
-                places[begin],
-                places[end - 1] + 1,
-                [Slot(shown, raw[places[begin] : places[end - 1] + 1], _written)],
-            )
-            for begin, end, _ in item.spans
-            if any(map(str.isalpha, shown := " ".join(_unescape(content[begin:end]).split())))
-        ]
-        moved.append(item._replace(begin=places[item.begin], end=places[item.end], spans=alts))
+        spans: list[Span] = []
+        for begin, end, parts in item.spans:
+            first, last = places[begin], places[end - 1] + 1
+            shown = " ".join(_unescape(content[begin:end]).split())
+            if parts:
+                spans.append((first, last, parts))
+            elif any(map(str.isalpha, shown)):  # what an image shows
+                spans.append((first, last, [Slot(shown, raw[first:last], _written)]))
+        moved.append(item._replace(begin=places[item.begin], end=places[item.end], spans=spans))
     for begin, end, parts in inline_spans(raw, moved, _WRITING):
         if all(isinstance(part, str) or any(map(str.isalpha, part.text)) for part in parts):
             yield begin, end, parts

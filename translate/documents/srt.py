@@ -50,8 +50,8 @@ def _slots(raw: str, lines: list[tuple[int, int]]) -> Iterator[Span]:
         begin = group[0][0] + found.start(2)
         written = found[2]
         break_lines = _Breaker(written.count("\n") + 1)
-        end = "\r\n" if "\r\n" in written else "\n"
-        writing = Writing(lambda text, end=end: text.replace("\n", end), shape=break_lines)
+        write = _with_carriage_returns if "\r\n" in written else str
+        writing = Writing(write, shape=break_lines)
         yield from inline_spans(raw, _items(raw, begin, begin + len(written)), writing)
 
 
@@ -67,6 +67,10 @@ def _items(raw: str, begin: int, end: int) -> Iterator[Item]:
         elif piece:
             yield Item("text", begin, end, piece)
         begin = end
+
+
+def _with_carriage_returns(text: str) -> str:
+    return text.replace("\n", "\r\n")
 
 
 class _Breaker:
