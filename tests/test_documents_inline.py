@@ -155,6 +155,35 @@ def test_each_tag_of_html_and_each_word_is_there_as_often_as_before(pieces):
     assert backwards(read_html(done)).count("<") == done.count("<")
 
 
+PIECES = [
+    "<b>",
+    "</b>",
+    "<i>",
+    "</i>",
+    "<br>",
+    "<img/>",
+    "<code>9</code>",
+    "wort ",
+    " eins",
+    "zwei, ",
+    " ",
+    "drei.",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12))
+def test_words_are_as_far_apart_in_html_as_in_the_translation(pieces):
+    text = "".join(pieces)
+    document = read_html(text)
+    [text_alone] = document.texts() or [""]
+    translation = " ".join(reversed(text_alone.upper().split()))
+    done = backwards(document)
+    said = re.sub("<code>9</code>|<.*?>", " ", done)
+    assert re.findall(r"\w+", said) == re.findall(r"\w+", translation)
+    seen = [re.sub("<.*?>", "", re.sub("<br>|<img/>", "9", each)) for each in (text, done)]
+    assert "  " in seen[0] or "  " not in seen[1]
+
+
 def kinds(text):
     """What markdown-it reads, but for text."""
     found = [token for block in MarkdownIt("commonmark").parse(text) for token in block.children or []]

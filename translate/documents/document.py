@@ -7,6 +7,7 @@ from typing import NamedTuple
 from translate.documents.projection import Mark, WordLinks, merge, project, spread_evenly
 
 _LINE_BREAK = re.compile(r"(\r\n|\r|\n)")
+NO_SPACE_BEFORE = tuple(".,;:!?…)]}»”’")
 _NO_LINKS: Mapping[int, WordLinks] = {}
 
 
@@ -164,6 +165,7 @@ class _Writer:
         tag = self.slot.tags[mark.tag]
         before = " " * (tag.spaced[0] and not self.spaced)
         following = self.text[mark.begin : mark.begin + 1]
-        behind = " " * (tag.spaced[1] and following != "" and not following.isspace())
+        apart = following == "" or following.isspace() or following in NO_SPACE_BEFORE
+        behind = " " * (tag.spaced[1] and not apart)
         self.spaced = bool(behind)
         return before + self.tags[mark.tag][0] + behind

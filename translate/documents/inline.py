@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from translate.documents.document import Part, Slot, Span, Tag, replace_spans
+from translate.documents.document import NO_SPACE_BEFORE, Part, Slot, Span, Tag, replace_spans
 from translate.documents.projection import Mark
 
 _SPACES = re.compile(r"[ \t\r\n\f]+")
-_NO_SPACE_BEFORE = tuple(".,;:!?…)]}»”’")
 
 
 Kind = Literal["text", "open", "close", "alone"]
@@ -30,7 +29,7 @@ class Item(NamedTuple):
     spans: Sequence[
         Span
     ] = ()  # what is translated in a tag; of one that closes, what it is if its text changes
-    parting: bool = True  # alone: between letters, it parts words
+    parting: bool = True  # alone: it is seen, so that between letters it parts words
     needs_text: bool = False  # open: as `Tag`
 
 
@@ -162,7 +161,7 @@ def _mend_spaces(nodes: Sequence[_Node], *, collapse: bool) -> None:
     between: list[_Node] = []  # since then
     for leaf in _leaves(nodes):
         if leaf.item.kind != "text":
-            leaf.spaced[0] = bool(between and between[-1].spaced[1]) or _ends_blank(before)
+            leaf.spaced[0] = between[-1].spaced[1] if between else _ends_blank(before)
             between.append(leaf)
             continue
         if collapse:
@@ -172,10 +171,10 @@ def _mend_spaces(nodes: Sequence[_Node], *, collapse: bool) -> None:
             continue
         blank = leaf.text[:1].isspace()
         if between:
-            between[-1].spaced[1] = blank
+            between[-1].spaced[1] |= blank
         if blank and _ends_blank(before) and (between or collapse):
             leaf.text = leaf.text[1:]
-        elif between and leaf.text.startswith(_NO_SPACE_BEFORE) and before.text.endswith(" "):
+        elif between and leaf.text.startswith(NO_SPACE_BEFORE) and before.text.endswith(" "):
             before.text = before.text[:-1]
         elif (
             between
@@ -218,7 +217,9 @@ class _Builder:
                 marks.append(Mark(begin, len(self.text), number, inner))
             else:
                 parts = self._parts(node.item.begin, node.end, _spans_in(node))
-                self.tags.append(Tag(parts, (), (node.spaced[0], node.spaced[1]), node.parts_words))
+                seen = node.item.parting  # what nobody sees needs no room
+                spaced = node.spaced[0] and seen, node.spaced[1] and seen
+                self.tags.append(Tag(parts, (), spaced, node.parts_words))
                 marks.append(Mark(begin, begin, number))
         return tuple(marks)
 
