@@ -79,6 +79,13 @@ def test_a_block_of_markdown_is_one_text(text, texts, expected):
     assert backwards(document) == expected
 
 
+def test_elements_may_be_many_and_inside_one_another():
+    text = "<b>" * 3000 + "a <i>b</i>" + "</b>" * 3000
+    assert backwards(read_html(text)).count("<b>") == 3000
+    text = " ".join(f"<a href={n}>b{n}</a>" for n in range(300))
+    assert backwards(read_html(text)) == " ".join(f"<a href={n}>B{n}</a>" for n in reversed(range(300)))
+
+
 def test_a_link_whose_text_is_its_reference_keeps_that():
     text = "a [b] [c d][] [e][x]\n\n[f]\n\n[b]: u\n[c d]: v\n[x]: w\n[f]: y\n"
     document = read_markdown(text)

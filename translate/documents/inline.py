@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 from translate.documents.document import NO_SPACE_BEFORE, Part, Slot, Span, Tag, replace_spans
 from translate.documents.projection import Mark
 
+DEEPEST = 50  # elements inside one another; a tag that opens one more is an empty element
 _SPACES = re.compile(r"[ \t\r\n\f]+")
-
 
 Kind = Literal["text", "open", "close", "alone"]
 
@@ -26,9 +26,8 @@ class Item(NamedTuple):
     end: int
     text: str = ""  # as a reader sees it
     name: str = ""  # a tag that closes ends what was opened last by this name
-    spans: Sequence[
-        Span
-    ] = ()  # what is translated in a tag; of one that closes, what it is if its text changes
+    # What is translated in a tag; of one that closes, how it is written if the text inside has changed.
+    spans: Sequence[Span] = ()
     parting: bool = True  # alone: it is seen, so that between letters it parts words
     needs_text: bool = False  # open: as `Tag`
 
@@ -120,7 +119,7 @@ def _tree(items: Iterable[Item]) -> list[_Node]:
         levels[-1] += [_Node(opened.pop()._replace(kind="alone", parting=False)), *inner]
 
     for item in items:
-        if item.kind == "open":
+        if item.kind == "open" and len(opened) < DEEPEST:
             opened.append(item)
             levels.append([])
         elif item.kind == "close" and any(each.name == item.name for each in opened):
@@ -128,7 +127,7 @@ def _tree(items: Iterable[Item]) -> list[_Node]:
                 give_up()
             inner = levels.pop()
             levels[-1].append(_Node(opened.pop(), item, inner))
-        elif item.kind == "close":
+        elif item.kind in ("open", "close"):
             levels[-1].append(_Node(item._replace(kind="alone", parting=False)))
         else:
             levels[-1].append(_Node(item))

@@ -71,8 +71,9 @@ def project(marks: Sequence[Mark], src: str, tgt: str, links: WordLinks) -> tupl
 
     Marks of one element come in the order of the translation.
     """
-    whole = _Region(0, len(src), 0, len(tgt), range(len(links.src)), (0, len(links.tgt)))
-    return _Projection(src, tgt, links).place(marks, whole)
+    everything = _Projection(src, tgt, links)
+    whole = everything.region((0, len(src)), (0, len(tgt)), range(len(links.src)), (0, len(links.tgt)))
+    return everything.place(marks, whole)
 
 
 class _Region(NamedTuple):
@@ -84,6 +85,7 @@ class _Region(NamedTuple):
     end: int
     src_words: Sequence[int]
     words: tuple[int, int]  # the first, and the one behind the last
+    totals: Sequence[float]  # how much of each of these came from the source's
 
 
 class _Projection:
@@ -94,6 +96,11 @@ class _Projection:
         self.src_cores = [_core(src, span) for span in links.src]
         self.tgt_cores = [_core(tgt, span) for span in links.tgt]
 
+    def region(self, src: Span, tgt: Span, src_words: Sequence[int], words: Span) -> _Region:
+        """Return the inside of an element: as characters, and as words, of the source and of the translation."""
+        totals = [sum(row[n] for n in src_words) for row in self.links.weights[slice(*words)]]
+        return _Region(*src, *tgt, src_words, words, totals)
+
     def place(self, marks: Sequence[Mark], region: _Region) -> tuple[Mark, ...]:
         """Return the marks that are inside a region, in their places."""
         wide = [mark for mark in marks if mark.end > mark.begin]
@@ -103,13 +110,13 @@ class _Projection:
         for mark in wide:
             if words := found.get(mark.tag):
                 begin, end = self._characters(mark, words, region)
-                inside = _Region(mark.begin, mark.end, begin, end, own[mark.tag], words)
+                inside = self.region((mark.begin, mark.end), (begin, end), own[mark.tag], words)
                 placed.append(Mark(begin, end, mark.tag, self.place(mark.inner, inside)))
         empty: list[Mark] = []
         for mark in marks:
             if mark.tag not in found:
                 place = self._point(mark.begin, region, placed)
-                inside = _Region(mark.begin, mark.end, place, place, (), (0, 0))
+                inside = self.region((mark.begin, mark.end), (place, place), (), (0, 0))
                 empty.append(Mark(place, place, mark.tag, self.place(mark.inner, inside)))
         return tuple(sorted([*placed, *empty]))
 
@@ -129,21 +136,32 @@ class _Projection:
             if len(words) == len(region.src_words) and free:
                 return {tag: region.words}
         gains = {tag: self._gains(words, region) for tag, words in own.items()}
+
+        def best(tag: int) -> tuple[float, Span] | None:
+            ways = (_best_stretch(gains[tag], stretch) for stretch in free)
+            return max(
+                (way for way in ways if self._share(own[tag], way[1]) >= LEAST),
+                key=lambda way: way[0],
+                default=None,
+            )
+
         found: dict[int, Span] = {}
-        while True:
-            ways = [
-                (*_best_stretch(gains[tag], stretch), tag, stretch)
-                for tag in own
-                if tag not in found
-                for stretch in free
-            ]
-            ways = [way for way in ways if self._share(own[way[2]], way[1]) >= LEAST]
-            if not ways:
-                return found
-            _, (begin, end), tag, of = max(ways, key=lambda way: way[0])
-            found[tag] = begin, end
+        waiting = {tag: way for tag in own if (way := best(tag)) is not None}
+        while waiting:
+            clearest = max(waiting, key=lambda tag: waiting[tag][0])
+            _, (begin, end) = waiting.pop(clearest)
+            found[clearest] = begin, end
+            [of] = [stretch for stretch in free if stretch[0] <= begin < stretch[1]]
             free.remove(of)
             free += [rest for rest in ((of[0], begin), (end, of[1])) if rest[0] < rest[1]]
+            for tag, (_, (other_begin, other_end)) in list(waiting.items()):
+                if other_begin < end and begin < other_end:
+                    way = best(tag)
+                    if way is None:
+                        del waiting[tag]
+                    else:
+                        waiting[tag] = way
+        return found
 
     def _share(self, src_words: Sequence[int], words: Span) -> float:
         """How much of a word in a stretch came from some source words; of the word of which it is most."""
@@ -151,9 +169,13 @@ class _Projection:
 
     def _gains(self, words: Sequence[int], region: _Region) -> list[float]:
         """How much more of each target word came from some source words than from the others around them."""
-        inside = set(words)
-        others = [n for n in region.src_words if n not in inside]
-        return [sum(row[n] for n in words) - sum(row[n] for n in others) for row in self.links.weights]
+        first, end = region.words
+        rows = self.links.weights
+        gains = [0.0] * len(rows)
+        for place in range(first, end):
+            inside = sum(rows[place][n] for n in words)
+            gains[place] = 2 * inside - region.totals[place - first]
+        return gains
 
     def _characters(self, mark: Mark, words: Span, region: _Region) -> Span:
         """Return where a stretch of words begins and ends, without punctuation that is not the mark's."""
