@@ -97,7 +97,7 @@ class _Projection:
         self.tgt_cores = [_core(tgt, span) for span in links.tgt]
 
     def region(self, src: Span, tgt: Span, src_words: Sequence[int], words: Span) -> _Region:
-        """Return the inside of an element: as characters, and as words, of the source and of the translation."""
+        """Return the inside of an element, as characters and as words of either text."""
         totals = [sum(row[n] for n in src_words) for row in self.links.weights[slice(*words)]]
         return _Region(*src, *tgt, src_words, words, totals)
 
