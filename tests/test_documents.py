@@ -174,8 +174,8 @@ def test_xml_that_is_none_or_is_an_attack_is_refused(text, message):
 
 def test_sections_and_comments_in_a_text_are_read_as_xml_says():
     text = "<xliff><segment><source>a<!-- b --><![CDATA[c <d>]]></source></segment></xliff>"
-    assert read_xliff(text, "a").texts() == ["a", "c <d>"]
-    assert "<target>A<!-- b -->C &lt;D&gt;</target>" in capitals(read_xliff(text, "a"))
+    assert read_xliff(text, "a").texts() == ["ac <d>"]
+    assert "<target>AC<!-- b --> &lt;D&gt;</target>" in capitals(read_xliff(text, "a"))
 
 
 # TMX
@@ -393,12 +393,12 @@ old dog.</i>
 def test_what_is_said_is_translated_in_as_many_lines(newline):
     text = SRT.replace("\n", newline)
     document = read_srt(text, "a")
-    assert document.texts() == ["Hello my old dog.", "Who?", "Me, {\\an8}of course."]
-    done = document.join(["Guten Tag, mein alter Hund.", "Wer?", "Ich."])
+    assert document.texts() == ["Hello my old dog.", "Who?", "Me, of course."]
+    done = document.join(["Guten Tag, mein alter Hund.", "Wer?", "Ich, ja klar."])
     assert done == (
         SRT.replace("Hello my\nold dog.", "Guten Tag, mein\nalter Hund.")
         .replace("Who?", "Wer?")
-        .replace("Me, {\\an8}of course.", "Ich.")
+        .replace("Me, {\\an8}of course.", "Ich, {\\an8}ja klar.")
         .replace("\n", newline)
     )
     assert same(document) == text

@@ -99,4 +99,5 @@ def test_a_text_whose_translations_are_itself_stays_as_it_was(text):
 
 @pytest.mark.parametrize("section", ["<![CDATAy>", "<![CDATA[x]]>", "<![if x]>", "<![ >", "<![x\ny>"])
 def test_sections_of_any_kind_are_left(section):
-    assert translated(f"a{section}b") == f"A{section}B"
+    assert translated(f"a {section} b") == f"A {section}B"
+    assert translated(f"<p>{section}a") == f"<p>{section}A"

@@ -10,6 +10,7 @@ import torch
 from serving import DE_EN, TEXT, client_of, error_of, post
 from tiny import tiny_run
 
+from translate.documents.html import read_html
 from translate.run_directory import RunDirectory
 from translate.serve.limits import Limits
 from translate.translator import Translator
@@ -107,11 +108,21 @@ def test_lines_are_translated_one_by_one(client, expected):
     assert answer["translatedText"] == f"{expected(TEXT)}\n\n  {expected('Guten Morgen!')}\r\n"
 
 
-def test_tags_of_html_are_kept(client, expected):
-    answer = post(client, q="<p>Guten Morgen! <b>Ein Hund</b></p>", **DE_EN, format="html").json()
-    assert answer["translatedText"].startswith("<p>")
-    assert answer["translatedText"].endswith("</b></p>")
-    assert " <b>" in answer["translatedText"]
+@pytest.mark.parametrize("backwards", [False, True])
+def test_tags_of_html_are_placed_by_the_alignment(client, run, backwards):
+    translator = Translator(run, backwards=backwards)
+    text = "<p>Guten Morgen, <b>ein Hund</b> läuft!</p>"
+    way = {"source": "en", "target": "de"} if backwards else DE_EN
+    answer = post(client, q=[text, "<i>Hund</i>"], **way, format="html", alternatives=1).json()
+    document = read_html(text)
+    search = dataclasses.replace(translator.config.search, n_best=2, beam_size=2)
+    [found] = translator.translate(document.texts(), search)
+    own = [[text] for text, _ in found.alternatives]
+    expected = [document.join(each, translator.link_marked(document, each)) for each in own]
+    assert [answer["translatedText"][0], *answer["alternatives"][0]] == list(dict.fromkeys(expected))
+    assert all(each.startswith("<p>") and each.endswith("</p>") for each in expected)
+    assert all(each.count("<b>") == each.count("</b>") == 1 for each in expected)
+    assert answer["translatedText"][1].startswith("<i>")
 
 
 def test_a_script_in_a_text_is_a_text(client):

@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import tiny_run
+from tiny import tiny_export, tiny_run
 
 from translate import Translator
+from translate.alignment.words import word_links
 from translate.cli import main
 from translate.commands.translate import text_is_waiting
 from translate.config.search import SearchConfig
+from translate.documents.html import read_html
 
 ROOT = Path(__file__).parents[1]
 ENGINE = "translating with torch in float32 on cpu\n"  # on stderr, always
@@ -520,9 +522,34 @@ def test_a_document_may_come_from_standard_input(run, expected, monkeypatch, cap
     assert html.unescape(capsys.readouterr().out) == f"<p>{expected[0]}</p>\n"
 
 
+def test_tags_in_a_sentence_are_placed_by_the_alignment(run, capsys):
+    Path("a.html").write_text("<p>Ein <b>Hund</b> läuft.</p><p>Zwei Kinder</p>", encoding="utf-8")
+    assert translate(run, "--format", "html", "a.html") == 0
+    done = html.unescape(capsys.readouterr().out)
+    translator = Translator(run, "cpu")
+    first, second = (each.text for each in translator.translate(["Ein Hund läuft.", "Zwei Kinder"]))
+    document = read_html("<p>Ein <b>Hund</b> läuft.</p><p>Zwei Kinder</p>")
+    assert document.marked() == [True, False]
+    links = word_links(translator.align("Ein Hund läuft.", first).alignment)
+    assert done == html.unescape(document.join([first, second], {0: links}))
+    assert done.count("<b>") == done.count("</b>") == 1
+    assert done.replace("<b>", "").replace("</b>", "") == f"<p>{first}</p><p>{second}</p>"
+
+
+def test_tags_are_placed_alike_whatever_engine_translates(tmp_path, capsys):
+    exported = str(tiny_export(tmp_path).path)
+    Path("a.html").write_text("Ein <b>Hund</b> läuft.", encoding="utf-8")
+    done = []
+    for engine in ("ctranslate2", "torch"):
+        assert translate(exported, "--format", "html", "a.html", "--engine", engine) == 0
+        done.append(capsys.readouterr().out)
+    assert done[0] == done[1]
+    assert done[0].count("<b>") == 1
+
+
 def test_several_processes_translate_a_document_as_one_does(run, monkeypatch, capsys):
     monkeypatch.setattr("translate.commands.translate.CHUNK_LINES", 1)
-    Path("a.html").write_text("".join(f"<p>{line}</p>" for line in LINES), encoding="utf-8")
+    Path("a.html").write_text("".join(f"<p>{line} <i>hier</i></p>" for line in LINES), encoding="utf-8")
     assert translate(run, "--format", "html", "a.html", "--processes", 1) == 0
     alone = capsys.readouterr()
     assert translate(run, "--format", "html", "a.html", "--processes", 2) == 0

@@ -10,6 +10,7 @@ from translate import Translator
 from translate.alignment.choose import Choice, save_choice
 from translate.alignment.extract import END, choose_attention, read, read_maps
 from translate.alignment.words import at_level, links
+from translate.documents.html import read_html
 
 SRC, TGT = "Ein Hund läuft.", "A dog runs."
 
@@ -54,6 +55,23 @@ def test_the_attention_that_was_chosen_for_the_run_is_read(tmp_path):
     np.testing.assert_array_equal(aligned.alignment.weights, expected.weights)
     assert aligned.links == links(expected, 0.2) != default.links
     assert "layer 2 of 2, head 3 of 4, shifted (chosen on 7 pairs: a criterion" in aligned.alignment.choice
+
+
+def test_many_pairs_are_aligned_as_each_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("translate.translator.ALIGNED_AT_ONCE", 2)
+    translator = Translator(tiny_run(tmp_path))
+    pairs = [(SRC, TGT), ("Hund", "dog"), (SRC, " ")]
+    found = translator.align_all(pairs)
+    assert [each.links for each in found] == [translator.align(*pair).links for pair in pairs]
+    assert found[0].links
+    assert translator.align_all([]) == []
+
+
+def test_only_texts_with_markup_are_linked(tmp_path):
+    translator = Translator(tiny_run(tmp_path))
+    document = read_html("<p>Hund</p><p>Ein <b>Hund</b></p><p>Das <i>Kind</i></p>")
+    assert list(translator.link_marked(document, ["dog", "a dog", "Das Kind"])) == [1]
+    assert translator.link_marked(read_html("Hund"), ["dog"]) == {}
 
 
 def test_backwards_a_pair_is_one_of_the_other_direction(tmp_path):

@@ -26,10 +26,13 @@ from translate.tokenizer import BACKWARDS_ID, Tokenizer, Tokenizers
 if TYPE_CHECKING:
     from translate.alignment.extract import Reading
     from translate.alignment.words import Level, Linked
+    from translate.documents.document import Document
+    from translate.documents.projection import WordLinks
     from translate.model import Seq2Seq
 
 log = logging.getLogger(__name__)
 
+ALIGNED_AT_ONCE = 256  # pairs: the weights of all layers and heads of so many are in memory
 EngineChoice = Literal["auto", EngineName]
 # How a translation came to have the placeholders of its source; "": it has none, or nobody asked.
 Kept = Literal["", "at once", "another", "constrained", "copied", "lost"]
@@ -175,16 +178,42 @@ class Translator:
             and its links, pairs of (source, target) token from 0. The end of sentence is the last token of
             each side. A pair with a blank side, or with one of more than MAX_PIECES pieces, has no tokens.
         """
+        if tgt is None:
+            tgt = self.translate([src])[0].text
+        [linked] = self.align_all([(src, tgt)], level)
+        return linked
+
+    def align_all(self, pairs: Sequence[tuple[str, str]], level: "Level" = "word") -> "list[Linked]":
+        """As `align`, of many pairs at once."""
         from translate.alignment.extract import align_pairs
         from translate.alignment.words import Linked, at_level, links
 
-        if tgt is None:
-            tgt = self.translate([src])[0].text
-        pair = (tgt, src) if self.backwards else (src, tgt)  # `align_pairs` swaps what is read backwards
+        if self.backwards:  # `align_pairs` swaps what is read backwards
+            pairs = [(tgt, src) for src, tgt in pairs]
         reading, threshold = self.reading
-        [pieces] = align_pairs(self.model, self.tokenizers, [pair], reading, backwards=self.backwards)
-        alignment = at_level(pieces, level)
-        return Linked(alignment, links(alignment, threshold))
+        aligned: list[Linked] = []
+        for start in range(0, len(pairs), ALIGNED_AT_ONCE):
+            together = pairs[start : start + ALIGNED_AT_ONCE]
+            for pieces in align_pairs(
+                self.model, self.tokenizers, together, reading, backwards=self.backwards
+            ):
+                alignment = at_level(pieces, level)
+                aligned.append(Linked(alignment, links(alignment, threshold)))
+        return aligned
+
+    def link_marked(self, document: "Document", translations: Sequence[str]) -> "dict[int, WordLinks]":
+        """Say where the words of a document's texts are in their translations, for those with inline markup.
+
+        It is read off the model's attention, as `align` does.
+        """
+        texts = document.texts()
+        numbers = [n for n, marked in enumerate(document.marked()) if marked and texts[n] != translations[n]]
+        if not numbers:
+            return {}
+        from translate.alignment.words import word_links
+
+        found = self.align_all([(texts[n], translations[n]) for n in numbers])
+        return {n: word_links(each.alignment) for n, each in zip(numbers, found, strict=True)}
 
     @cached_property
     def reading(self) -> "tuple[Reading, float | None]":

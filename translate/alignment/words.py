@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 
 from translate.alignment import Link
 from translate.alignment.extract import Alignment, Span
+from translate.documents.projection import WordLinks
 from translate.errors import UsageError
 from translate.languages import UNSPACED
 
@@ -114,6 +115,14 @@ def links(
     kept = weights > 0 if threshold is None else weights >= threshold
     kept &= weights >= relative * words.max(axis=0)[src]
     return sorted(zip(src[kept].tolist(), tgt[kept].tolist(), strict=True))
+
+
+def word_links(alignment: Alignment) -> WordLinks:
+    """Return what says where inline elements of the source belong in the target.
+
+    The ends of sentences are left out: a word that attends to the source's came from no word.
+    """
+    return WordLinks(alignment.src_spans[:-1], alignment.tgt_spans[:-1], alignment.weights[:-1, :-1].tolist())
 
 
 class Words(NamedTuple):

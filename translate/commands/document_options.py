@@ -25,7 +25,7 @@ def add_document(parser: ArgumentParser) -> None:
         "--format",
         type=Literal["po", "xliff", "tmx", "json", "md", "srt", "html"],
         help="Translate a document of this format, a file given in place of TEXTS or - : its texts are "
-        "translated, all else stays as it is.",
+        "translated, all else stays as it is. Markup inside a sentence is placed by the alignment.",
     )
     parser.add_argument(
         "--overwrite",

@@ -44,7 +44,6 @@ from translate.text_files import decode_lines, read_lines
 if TYPE_CHECKING:
     from translate.bulk import Chunk, Line, Translated
     from translate.config.search import SearchConfig
-    from translate.documents.document import Document
     from translate.translator import Translation
 
 log = logging.getLogger(__name__)
@@ -161,9 +160,15 @@ def run(options: Namespace) -> None:
         tqdm(desc="translating", unit="line", total=total, disable=hidden, leave=False) as bar,
         closing(translate_text(translator, text, manner, options.processes, opening_seconds)) as translated,
     ):
-        for piece in _written(translated, document, options, search.n_best, kept, bar.update):
-            out.write(piece)
-            out.flush()
+        of_document: list[str] = []  # which is one whole
+        for lines, translations in _written(translated, options, search.n_best, kept, bar.update):
+            if document is None:
+                out.write(lines)
+                out.flush()
+            else:
+                of_document += [translation.text for translation in translations]
+        if document is not None:
+            out.write(document.join(of_document, translator.link_marked(document, of_document)))
     if pattern is not None:
         log.info(kept.placeholders_shown())
     if steering.glossary is not None:
@@ -296,27 +301,16 @@ def record(line: str, number: int, options: Namespace) -> "Line":
 
 
 def _written(
-    translated: "Translated",
-    document: "Document | None",
-    options: Namespace,
-    n_best: int,
-    kept: Kept,
-    advance: Callable[[int], object],
-) -> Iterator[str]:
-    """Yield what is written after each chunk: its lines, or at the end the document, which is one whole."""
+    translated: "Translated", options: Namespace, n_best: int, kept: Kept, advance: Callable[[int], object]
+) -> Iterator[tuple[str, list["Translation"]]]:
+    """Yield the lines that are written for each chunk, and its translations."""
     number = 0
-    texts: list[str] = []
     for chunk, translations in translated:
         kept.add(translations)
-        if document is None:
-            lines = zip(translations, chunk, itertools.count(number))
-            yield "".join(shown(one, n, fields, options, n_best) for one, (_, fields), n in lines)
-        else:
-            texts += [translation.text for translation in translations]
+        lines = zip(translations, chunk, itertools.count(number))
+        yield "".join(shown(one, n, fields, options, n_best) for one, (_, fields), n in lines), translations
         number += len(chunk)
         advance(len(chunk))
-    if document is not None:
-        yield document.join(texts)
 
 
 def shown(

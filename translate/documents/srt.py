@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from translate.documents.document import Document, Slot, Span, replace_spans
+from translate.documents.document import Document, Span, replace_spans
+from translate.documents.inline import Item, Writing, inline_spans
 from translate.errors import InputError
 
 _TIMES = re.compile(r"\s*(\d+:)?\d\d?:\d\d?[,.]\d+\s+-->\s+(\d+:)?\d\d?:\d\d?[,.]\d+")
@@ -48,16 +49,35 @@ def _slots(raw: str, lines: list[tuple[int, int]]) -> Iterator[Span]:
             continue
         begin = group[0][0] + found.start(2)
         written = found[2]
-        text = " ".join(written.split())
-        yield begin, begin + len(written), [Slot(text, written, _Breaker(written))]
+        break_lines = _Breaker(written.count("\n") + 1)
+        write = _with_carriage_returns if "\r\n" in written else str
+        writing = Writing(write, shape=break_lines)
+        yield from inline_spans(raw, _items(raw, begin, begin + len(written)), writing)
+
+
+def _items(raw: str, begin: int, end: int) -> Iterator[Item]:
+    """Yield texts and tags; those in braces only begin something."""
+    for piece in re.split(f"({_TAG})", raw[begin:end]):
+        end = begin + len(piece)
+        if piece.startswith("<") and re.fullmatch(_TAG, piece):
+            name = piece.strip("</>").split(" ")[0].split(".")[0]
+            yield Item("close" if piece.startswith("</") else "open", begin, end, name=name)
+        elif piece.startswith("{") and re.fullmatch(_TAG, piece):
+            yield Item("alone", begin, end, parting=False)
+        elif piece:
+            yield Item("text", begin, end, piece)
+        begin = end
+
+
+def _with_carriage_returns(text: str) -> str:
+    return text.replace("\n", "\r\n")
 
 
 class _Breaker:
-    """Breaks a text into lines of like lengths, as many as another one has."""
+    """Breaks a text into so many lines of like lengths, at spaces."""
 
-    def __init__(self, written: str) -> None:
-        self.count = written.count("\n") + 1
-        self.end = "\r\n" if "\r\n" in written else "\n"
+    def __init__(self, count: int) -> None:
+        self.count = count
 
     def __call__(self, text: str) -> str:
         lines = []
@@ -69,4 +89,4 @@ class _Breaker:
             place = min(blanks, key=lambda blank: abs(blank - wanted))
             lines.append(text[:place])
             text = text[place + 1 :]
-        return self.end.join([*lines, text])
+        return "\n".join([*lines, text])

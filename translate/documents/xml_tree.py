@@ -11,11 +11,18 @@ from html import unescape
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
-from translate.documents.document import Part, Slot
+from translate.documents.document import Part, replace_spans
+from translate.documents.inline import Item, Kind, Writing, inline_spans
 from translate.errors import InputError
 
 DEEPEST = 200  # elements inside one another
 LANG = "xml:lang"
+# Codes that begin or end something; the two halves are told by their attributes.
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("bpt", "bx", "sc"), "open"),
+    **dict.fromkeys(("ept", "ex", "ec"), "close"),
+}
+_WRITING = Writing(escape, collapse=False)
 _TAG_END = re.compile(r"""(?:[^<>"']|"[^"]*"|'[^']*')*>""")
 _NO_TEXT = re.compile(r"(<!\[CDATA\[.*?\]\]>|<!--.*?-->|<\?.*?\?>)", re.DOTALL)
 
@@ -76,17 +83,10 @@ def inner_parts(raw: str, element: Element, codes: Collection[str]) -> list[Part
     Args:
         codes: names of elements that stand for native codes, whose content is no language.
     """
-    parts: list[Part] = []
-    at = element.inner_begin
-    for child in element.children:
-        parts += _texts(raw[at : child.begin])
-        if child.name in codes or child.inner_begin == child.end:
-            parts.append(raw[child.begin : child.end])
-        else:
-            inner = inner_parts(raw, child, codes)
-            parts += [raw[child.begin : child.inner_begin], *inner, raw[child.inner_end : child.end]]
-        at = child.end
-    return [*parts, *_texts(raw[at : element.inner_end])]
+    spans = inline_spans(raw, _items(raw, element, codes), _WRITING)
+    first = element.inner_begin
+    moved = [(begin - first, end - first, parts) for begin, end, parts in spans]
+    return replace_spans(raw[first : element.inner_end], moved).parts
 
 
 def with_attribute(tag: str, name: str, value: str) -> str:
@@ -103,14 +103,38 @@ def indentation(raw: str, place: int) -> str:
     return found.group() if found else ""
 
 
-def _texts(written: str) -> Iterator[Part]:
-    for piece in _NO_TEXT.split(written):
-        if piece.startswith("<![CDATA["):
-            yield Slot(piece[9:-3], piece, escape)
-        elif piece.startswith("<") or not piece.strip():
-            yield piece
+def _items(raw: str, element: Element, codes: Collection[str]) -> Iterator[Item]:
+    """Yield the texts and the tags inside an element."""
+    at = element.inner_begin
+    for child in element.children:
+        yield from _texts(raw, at, child.begin)
+        if child.name in codes or child.inner_begin == child.end:
+            yield Item(_KINDS.get(child.name, "alone"), child.begin, child.end, name=_pair(child))
         else:
-            yield Slot(unescape(piece), piece, escape)
+            name = f"element {child.begin}"
+            yield Item("open", child.begin, child.inner_begin, name=name)
+            yield from _items(raw, child, codes)
+            yield Item("close", child.inner_end, child.end, name=name)
+        at = child.end
+    yield from _texts(raw, at, element.inner_end)
+
+
+def _pair(code: Element) -> str:
+    """Return what a code that begins or ends something has in common with its other half."""
+    given = (code.attributes.get(name) for name in ("startRef", "rid", "i", "id"))
+    return next((value for value in given if value), "")
+
+
+def _texts(raw: str, begin: int, end: int) -> Iterator[Item]:
+    for piece in _NO_TEXT.split(raw[begin:end]):
+        end = begin + len(piece)
+        if piece.startswith("<![CDATA["):
+            yield Item("text", begin, end, piece[9:-3])
+        elif piece.startswith("<"):
+            yield Item("alone", begin, end, parting=False)
+        elif piece:
+            yield Item("text", begin, end, unescape(piece))
+        begin = end
 
 
 class _Reader:

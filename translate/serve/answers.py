@@ -11,6 +11,7 @@ from fastapi import HTTPException, Request
 
 from translate.documents.document import Document, plain_text
 from translate.documents.html import read_html
+from translate.documents.projection import WordLinks
 from translate.languages import Detection, Identifier, name_of
 from translate.serve.batching import ClosedError, FullError
 from translate.serve.limits import Keys, Limits, RateLimit
@@ -71,23 +72,62 @@ class Service:
             return model.translate(lines, backwards=backwards, n_best=1 + asked.alternatives)
 
         answers = await self._wait(request, [partial(submit, src) for src in of_way])
-        results: list[list[str]] = [[] for _ in texts]
+        variants: dict[int, list[list[str]]] = {}  # of each text its translations, best first, as lines
         for numbers, found_lines in zip(of_way.values(), answers, strict=True):
             lines = iter(found_lines)
             for number in numbers:
                 own = [next(lines) for _ in documents[number].texts()]
                 most = max((len(each) for each in own), default=1)
-                joined = [
-                    documents[number].join([each[min(rank, len(each) - 1)] for each in own])
-                    for rank in range(most)
-                ]
-                results[number] = list(dict.fromkeys(joined))
+                variants[number] = [[each[min(rank, len(each) - 1)] for each in own] for rank in range(most)]
+        links = await self._links(request, documents, variants, of_way, chosen)
+        results = [
+            list(
+                dict.fromkeys(
+                    document.join(lines, links[number, rank]) for rank, lines in enumerate(variants[number])
+                )
+            )
+            for number, document in enumerate(documents)
+        ]
         answer: dict[str, Any] = {"translatedText": [found[0] for found in results]}
         if asked.source == "auto":
             answer["detectedLanguage"] = [found._asdict() for found in detected]
         if asked.alternatives:
             answer["alternatives"] = [found[1:] for found in results]
         return answer if isinstance(asked.q, list) else {name: values[0] for name, values in answer.items()}
+
+    async def _links(
+        self,
+        request: Request,
+        documents: Sequence[Document],
+        variants: dict[int, list[list[str]]],
+        of_way: dict[str, list[int]],
+        chosen: "dict[str, tuple[Model, bool]]",
+    ) -> dict[tuple[int, int], dict[int, WordLinks]]:
+        """Return how the words of lines with inline markup are linked, of each document and translation."""
+        links: dict[tuple[int, int], dict[int, WordLinks]] = defaultdict(dict)
+        wanted: dict[str, list[tuple[int, int, int, tuple[str, str]]]] = defaultdict(list)
+        for src, numbers in of_way.items():
+            for number in numbers:
+                texts, marked = documents[number].texts(), documents[number].marked()
+                wanted[src] += [
+                    (number, rank, line, (texts[line], lines[line]))
+                    for rank, lines in enumerate(variants[number])
+                    for line in range(len(texts))
+                    if marked[line]
+                ]
+
+        def submit(src: str) -> "Future[list[WordLinks]]":
+            model, backwards = chosen[src]
+            return model.link([pair for *_, pair in wanted[src]], backwards=backwards)
+
+        ways = [src for src in wanted if wanted[src]]
+        if not ways:
+            return links
+        answers = await self._wait(request, [partial(submit, src) for src in ways])
+        for src, found in zip(ways, answers, strict=True):
+            for (number, rank, line, _), each in zip(wanted[src], found, strict=True):
+                links[number, rank][line] = each
+        return links
 
     async def align(self, request: Request, asked: AlignRequest) -> Any:
         """Answer POST /align."""

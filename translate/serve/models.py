@@ -27,6 +27,7 @@ from translate.translator import (
 if TYPE_CHECKING:
     from translate.alignment.extract import Reading
     from translate.alignment.words import Level
+    from translate.documents.projection import WordLinks
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class TooLongError(Exception):
 class Kind(NamedTuple):
     """What the items of a batch have in common."""
 
-    verb: Literal["translate", "align"]
+    verb: Literal["translate", "align", "link"]
     translator: Translator  # of the run as it was when it was asked
     backwards: bool
     search: SearchConfig  # of translate
@@ -129,6 +130,13 @@ class Model:
         kind = Kind("align", translator, backwards, translator.config.search, level)
         return self.batcher.submit(kind, [pair], [sum(sizes) + 2])
 
+    def link(self, pairs: Sequence[tuple[str, str]], *, backwards: bool) -> "Future[list[WordLinks]]":
+        """Queue texts with their translations, whose words are to be linked. Raises as `Batcher.submit`."""
+        translator = self.translator
+        kind = Kind("link", translator, backwards, translator.config.search)
+        tokenizer = translator.tokenizers.src
+        return self.batcher.submit(kind, pairs, [2 * len(tokenizer.encode(src)) + 2 for src, _ in pairs])
+
     def refresh(self) -> bool:
         """Open the run again if it has changed, and say if so; where it cannot be, it stays as it was."""
         directory = self.translator.directory
@@ -153,7 +161,7 @@ class Model:
 
     def _compute(self, kind: Kind, items: list[Any]) -> Sequence[Any]:
         self._observe(len(items))
-        if kind.verb == "align":
+        if kind.verb != "translate":
             return _align(kind.translator, self._reading(kind.translator, kind.backwards), items, kind)
         return search_parts(kind.translator.engine, items, kind.search, TextOptions(backwards=kind.backwards))
 
@@ -175,13 +183,15 @@ def _align(
 ) -> list[Any]:
     from translate.alignment.extract import read, read_maps
     from translate.alignment.formats import to_json
-    from translate.alignment.words import Linked, at_level, links
+    from translate.alignment.words import Linked, at_level, links, word_links
 
     reading, threshold = chosen
     if kind.backwards:  # `read_maps` takes the pairs of the run's first direction, and swaps them
         pairs = [(tgt, src) for src, tgt in pairs]
     maps = read_maps(translator.model, translator.tokenizers, pairs, backwards=kind.backwards)
     alignments = [at_level(read(each, reading), kind.level) for each in maps]
+    if kind.verb == "link":
+        return [word_links(each) for each in alignments]
     return [json.loads(to_json(Linked(each, links(each, threshold)))) for each in alignments]
 
 

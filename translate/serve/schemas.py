@@ -23,7 +23,9 @@ class TranslateRequest(Keyed):
     q: Texts
     source: Source
     target: Target
-    format: Annotated[Literal["text", "html"], Field(description="html: tags are kept.")] = "text"
+    format: Annotated[
+        Literal["text", "html"], Field(description="html: tags are kept, and placed by the alignment.")
+    ] = "text"
     alternatives: Annotated[int, Field(ge=0, description="How many other translations are wanted.")] = 0
 
 
