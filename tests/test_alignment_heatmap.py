@@ -15,7 +15,8 @@ from matplotlib import font_manager
 
 from translate.alignment.aer import Gold
 from translate.alignment.extract import END, Alignment
-from translate.alignment.heatmap import DOTS_PER_INCH, choose_fonts, draw, draw_overview, save
+from translate.alignment.fonts import choose_fonts
+from translate.alignment.heatmap import DOTS_PER_INCH, draw, draw_overview, save
 from translate.labels import columns_of, shown
 
 FONTS = ["DejaVu Sans"]

@@ -77,7 +77,7 @@ DOORS = {
     "lightning": ["training"],
     "lxml": ["corpora"],
     "markdown_it": ["documents"],
-    "matplotlib": ["alignment.heatmap"],
+    "matplotlib": ["alignment.fonts", "alignment.heatmap"],
     "onnx": ["export"],
     "onnxruntime": ["export"],
     "prometheus_client": ["serve.observing"],

@@ -1,23 +1,19 @@
-"""Heatmaps of alignments: the only place that knows matplotlib (its Figure; pyplot would keep global state).
+"""Heatmaps of alignments, drawn by matplotlib (its Figure; pyplot would keep global state).
 
 Source words are on top, target words at the left, both in reading order; the end of sentence is the last
 column and row. The scale is the same for every picture, so two pictures can be compared. A second direction
 has circles as large as its weights, gold links have boxes.
 """
 
-import logging
 import textwrap
-import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import font_manager, ft2font
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
@@ -26,12 +22,9 @@ from matplotlib.patches import Patch, Rectangle
 
 from translate.alignment.aer import Gold
 from translate.alignment.extract import Alignment, end_mass
-from translate.labels import columns_of, needs_glyph, shown
-
-log = logging.getLogger(__name__)
+from translate.labels import columns_of, shown
 
 DOTS_PER_INCH = 150
-_DEFAULT_FONT = "DejaVu Sans"  # comes with matplotlib
 _MAX_SIDE = 40.0  # inches; at 150 dots an inch that is 6,000 pixels
 _INK, _QUIET_INK, _GRID = "#1b1b1b", "#6a6a6a", "#dcdcdc"
 _BACKWARD, _GOLD = "#c2410c", "#15803d"
@@ -133,30 +126,6 @@ def save(figures: Iterable[Figure], path: str | Path, fonts: Sequence[str]) -> N
                 figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None}, **layout)
             case suffix:
                 raise AssertionError(suffix)
-
-
-def choose_fonts(texts: Iterable[str]) -> list[str]:
-    """Find families of fonts that together have a glyph for every character of the texts.
-
-    matplotlib's own font comes first. Characters that no font on this machine has are logged once, with their
-    script and where to get a font; they are drawn as boxes.
-    """
-    missing = {character for text in texts for character in shown(text, limit=None) if needs_glyph(character)}
-    missing -= _charmap(font_manager.findfont(_DEFAULT_FONT), 0)
-    families = [_DEFAULT_FONT]
-    if missing:
-        covers = _covers()
-        # Chinese alone: a Japanese or Korean font would draw other variants of its characters.
-        variant = "JP" if any("\u3040" <= c <= "\u30ff" for c in missing) else "SC"
-        while missing and covers:
-            best = max(covers, key=lambda family: (len(missing & covers[family]), _taste(family, variant)))
-            if not missing & covers[best]:
-                break
-            families.append(best)
-            missing -= covers.pop(best)
-    if missing:
-        _warn_of_missing(missing)
-    return families
 
 
 def _choose_sizes(rows: int, columns: int, labels: Sequence[str]) -> _Sizes:
@@ -335,66 +304,6 @@ def _settings(fonts: Sequence[str]) -> Iterator[None]:
         mpl.rcParams["font.family"] = list(fonts)
         mpl.rcParams["svg.fonttype"] = "none"
         mpl.rcParams["svg.hashsalt"] = "seq2see"
-        # `choose_fonts` has already said so, once and with what helps.
+        # `fonts.choose_fonts` has already said so, once and with what helps.
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
         yield
-
-
-# First words of the Unicode names of what a font for Chinese, Japanese and Korean has.
-_EAST_ASIAN = frozenset(
-    ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH", "HALFWIDTH")
-)
-
-
-@cache
-def _charmap(path: str, face: int) -> frozenset[str]:
-    """Return the characters that a font has glyphs for; none if it cannot be read."""
-    try:
-        font = ft2font.FT2Font(path, face_index=face)
-    except (OSError, RuntimeError, NotImplementedError):
-        return frozenset()
-    return frozenset(map(chr, font.get_charmap()))
-
-
-def _covers() -> dict[str, frozenset[str]]:
-    """Family -> characters, of the upright fonts of normal weight on this machine."""
-    manager = font_manager.fontManager
-    known = {entry.fname for entry in manager.ttflist}
-    for path in font_manager.findSystemFonts():
-        # matplotlib remembers what was there when it was first used.
-        if path not in known:
-            try:
-                manager.addfont(path)
-            except (OSError, RuntimeError, NotImplementedError):
-                continue  # damaged, or made of bitmaps (colour emoji), which matplotlib cannot draw
-    return {
-        entry.name: _charmap(entry.fname, entry.index)
-        for entry in manager.ttflist
-        if entry.style == "normal" and entry.weight == 400 and not entry.name.startswith("Last Resort")
-    }
-
-
-def _taste(family: str, variant: str) -> tuple[bool, bool, bool, str]:
-    """Rank fonts with the same characters: no serifs, proportional, the fitting variant; then by name."""
-    words = family.split()
-    return "Sans" in words, "Mono" not in words, variant in words, family
-
-
-def _warn_of_missing(missing: set[str]) -> None:
-    """Log which characters have no glyph, by script, and which package has a font for them."""
-    scripts: dict[str, list[str]] = {}
-    for character in sorted(missing):
-        word = unicodedata.name(character, "UNNAMED").split()[0]
-        scripts.setdefault("CJK" if word in _EAST_ASIAN else word, []).append(character)
-    packages = sorted({"fonts-noto-cjk" if script == "CJK" else "fonts-noto-core" for script in scripts})
-    listing = ", ".join(
-        f"{len(found)} {script} ({' '.join(found[:5])}{' ...' if len(found) > 5 else ''})"
-        for script, found in sorted(scripts.items())
-    )
-    log.warning(
-        "no font on this machine has %d characters of the text, drawn as boxes: %s; install fonts for them "
-        "(Debian: apt-get install %s; elsewhere: Noto, https://fonts.google.com/noto)",
-        len(missing),
-        listing,
-        " ".join(packages),
-    )

@@ -95,7 +95,8 @@ def write_pictures(
     """Draw each pair that has words, or all maps of its grid, into one file or a folder of numbered ones."""
     from tqdm import tqdm
 
-    from translate.alignment.heatmap import choose_fonts, draw, draw_overview, save
+    from translate.alignment.fonts import choose_fonts
+    from translate.alignment.heatmap import draw, draw_overview, save
 
     drawn = [number for number, pair in enumerate(linked) if pair.alignment.src_tokens]
     for number, pair in enumerate(linked, start=1):

@@ -188,7 +188,7 @@ def physical_memory() -> int | None:
 def show_fonts() -> None:
     """Print the fonts that heatmaps use; for scripts without one, a warning says how to get it."""
     try:
-        from translate.alignment.heatmap import choose_fonts
+        from translate.alignment.fonts import choose_fonts
     except ImportError as error:
         show("fonts", f"heatmaps cannot be drawn: {error}")
         return
