@@ -16,6 +16,9 @@ class TrainingConfig:
     max_minutes: float = 0.0
     """Minutes of the whole run (0: no limit); the schedule ends at whichever comes first. How far a run comes
     in its time depends on the machine, so only without a limit is it the same every time."""
+    optimizer: Literal["muon", "adamw"] = "muon"
+    """muon: for the matrices of hidden layers (Jordan et al. 2024), and adamw for all else; adamw: for all
+    (Loshchilov & Hutter 2019)."""
     learning_rate: float = 2e-3
     """Highest learning rate."""
     alignment: Literal["none", "guided"] = "none"
@@ -38,7 +41,7 @@ class TrainingConfig:
     warmup_steps: int = 300
     """Steps in which the learning rate rises from zero."""
     weight_decay: float = 0.01
-    """AdamW's decoupled decay of matrices (Loshchilov & Hutter 2019)."""
+    """Decoupled decay of matrices (Loshchilov & Hutter 2019)."""
     clip_norm: float = 1.0
     """Gradients longer than this are shortened (Pascanu et al. 2013); 0: never."""
     accumulate: int = 1

@@ -15,6 +15,7 @@ from translate.training.clock import Clock, SharedClock
 from translate.training.division import BatchGradients
 from translate.training.interruption import SharedSignals
 from translate.training.loss import Guide, Objective, batch_loss
+from translate.training.muon import Muon, hidden_matrices
 from translate.training.recorded import GradientStep
 from translate.training.resident import Rows
 from translate.training.schedule import learning_rate_factor
@@ -104,17 +105,24 @@ class TrainingModule(pl.LightningModule):
         return {"nll": nll * count, "tokens": count}
 
     def configure_optimizers(self) -> Any:
-        """AdamW (Loshchilov & Hutter 2019); biases and gains are not decayed."""
-        matrices = [p for p in self.parameters() if p.ndim >= 2]
-        vectors = [p for p in self.parameters() if p.ndim < 2]
-        groups = [
-            {"params": matrices, "weight_decay": self.config.weight_decay},
+        """Muon (Jordan et al. 2024) or AdamW (Loshchilov & Hutter 2019); biases and gains are not decayed."""
+        decay = self.config.weight_decay
+        hidden = hidden_matrices(self.model) if self.config.optimizer == "muon" else []
+        left = set(self.parameters()) - set(hidden)
+        matrices = [p for p in self.parameters() if p in left and p.ndim >= 2]
+        vectors = [p for p in self.parameters() if p in left and p.ndim < 2]
+        groups: list[dict[str, Any]] = [
+            {"params": matrices, "weight_decay": decay},
             {"params": vectors, "weight_decay": 0.0},
         ]
         # Betas as in Vaswani et al. 2017: a second moment that forgets sooner suits a short run.
-        optimizer = torch.optim.AdamW(
-            groups, lr=self.config.learning_rate, betas=(0.9, 0.98), eps=1e-8, fused=self._can_fuse()
-        )
+        adamw: dict[str, Any] = {"betas": (0.9, 0.98), "eps": 1e-8, "fused": self._can_fuse()}
+        optimizer: torch.optim.Optimizer
+        if hidden:
+            rate, threads = self.config.learning_rate, torch.get_num_threads()
+            optimizer = Muon(hidden, groups, rate, weight_decay=decay, threads=threads, **adamw)
+        else:
+            optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate, **adamw)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate_factor(step, self.config, self.clock.minutes)
         )

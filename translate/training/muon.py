@@ -1,0 +1,143 @@
+"""Muon: steps with singular values near one, for the matrices of transformer layers (Jordan et al. 2024).
+
+The gradient of a matrix has a few large singular values and many small ones, and so has the step that Adam
+makes of it: along most directions hardly anything is learnt. Muon steps by U Vᵀ where the momentum is U S Vᵀ,
+which a few matrix products approach. Embeddings, the output layer, biases and gains, which are no maps from
+hidden units to hidden units, are left to AdamW.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, Replicate
+
+from translate.decoders.transformer import TransformerDecoder
+from translate.encoders import TransformerEncoder
+from translate.model import Seq2Seq
+
+# The polynomial a x + b x³ + c x⁵, applied so often, brings singular values near one (Jordan et al. 2024).
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 5
+RMS = 0.2  # of a step's elements at learning rate 1, as AdamW's are: one rate suits both (Liu et al. 2025)
+
+
+def hidden_matrices(model: Seq2Seq) -> list[Tensor]:
+    """The matrices of transformer layers; recurrent ones gain nothing by it."""
+    return [
+        module.weight
+        for half in (model.encoder, model.decoder)
+        if isinstance(half, TransformerEncoder | TransformerDecoder)
+        for module in half.modules()
+        if isinstance(module, nn.Linear)
+    ]
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for matrices, AdamW for all else, at one learning rate.
+
+    Args:
+        matrices: of hidden layers.
+        others: AdamW's groups of parameters.
+        lr: learning rate.
+        weight_decay: decoupled, of the matrices; groups of others may have their own.
+        momentum: share of the old mean of gradients that each step keeps; Nesterov's way.
+        threads: of a CPU, each of which computes one matrix at a time.
+        adamw: further arguments of AdamW. With `fused`, both leave weights and state as they are where the
+            attribute `found_inf` is one.
+    """
+
+    def __init__(
+        self,
+        matrices: list[Tensor],
+        others: Iterable[dict[str, Any]],
+        lr: float,
+        weight_decay: float = 0.0,
+        momentum: float = 0.95,
+        threads: int = 1,
+        **adamw: Any,
+    ) -> None:
+        turned = {"params": matrices, "weight_decay": weight_decay, "momentum": momentum}
+        rest = list(others)
+        self.adamw = torch.optim.AdamW(rest, lr=lr, **adamw)
+        self.threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+        super().__init__([turned, *rest], self.adamw.defaults)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take one step."""
+        loss = None if closure is None else closure()
+        bad: Tensor | None = getattr(self, "found_inf", None)
+        # Anew each time, because loading a checkpoint replaces both.
+        self.adamw.param_groups = self.param_groups[1:]
+        self.adamw.state = self.state
+        if bad is not None:
+            self.adamw.found_inf = bad  # type: ignore[attr-defined]
+        self.adamw.step()
+        self._turn_all(self.param_groups[0], bad)
+        return loss
+
+    def _turn_all(self, group: dict[str, Any], bad: Tensor | None) -> None:
+        """Step all matrices: one on each thread of a CPU, all of one shape at once on a GPU."""
+        alike: dict[Any, list[Tensor]] = defaultdict(list)
+        on_threads = self.threads > 1
+        for weight in group["params"]:
+            if weight.grad is not None:
+                alike[weight.shape, weight if weight.device.type == "cpu" else None].append(weight)
+                # Processes that hold shards have to ask one another in the same order.
+                on_threads &= weight.device.type == "cpu" and not isinstance(weight, DTensor)
+        if on_threads and self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,))
+        mapped = self._pool.map if on_threads and self._pool is not None else map
+        list(mapped(partial(self._turn, group, bad), alike.values()))
+
+    @torch.no_grad()  # here, because a thread does not inherit it
+    def _turn(self, group: dict[str, Any], bad: Tensor | None, weights: list[Tensor]) -> None:
+        """Step these matrices, which have one shape."""
+        steps = []
+        for weight in weights:
+            gradient = cast("Tensor", weight.grad)
+            state = self.state[weight]
+            if not state:
+                state["momentum"] = torch.zeros_like(weight)
+            momentum = state["momentum"]
+            if bad is not None:
+                gradient = torch.where(bad.bool(), momentum, gradient)
+            momentum.lerp_(gradient, 1 - group["momentum"])
+            steps.append(_whole(gradient.lerp(momentum, group["momentum"])))
+        rate = group["lr"] if bad is None else group["lr"] * (1 - bad)
+        size = RMS * math.sqrt(max(steps[0].shape))
+        for weight, step in zip(weights, orthogonalize(torch.stack(steps)), strict=True):
+            weight.mul_(1 - rate * group["weight_decay"])
+            weight.sub_(_like(step * (rate * size), weight))
+
+
+def orthogonalize(matrices: Float[Tensor, "B R C"]) -> Float[Tensor, "B R C"]:
+    """Bring the singular values of each matrix near one, to 0.7 at least and 1.2 at most; zeros stay."""
+    a, b, c = COEFFICIENTS
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    for _ in range(ITERATIONS):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    """Gather it, where each process has a shard of it."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def _like(tensor: Tensor, other: Tensor) -> Tensor:
+    """Keep this process's shard of it, where the other lies in shards."""
+    if not isinstance(other, DTensor):
+        return tensor
+    replicas = [Replicate()] * other.device_mesh.ndim
+    return DTensor.from_local(tensor, other.device_mesh, replicas).redistribute(placements=other.placements)
