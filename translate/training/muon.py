@@ -120,14 +120,26 @@ class Muon(torch.optim.Optimizer):
 
 def orthogonalize(matrices: Float[Tensor, "B R C"]) -> Float[Tensor, "B R C"]:
     """Bring the singular values of each matrix near one, to 0.7 at least and 1.2 at most; zeros stay."""
+    x = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    tall = x.shape[1] > x.shape[2]
+    # All products are with polynomials of X Xᵀ (of Xᵀ X, if that is smaller), which commute: so what X is to
+    # be multiplied by comes first, in matrices of the shorter side.
+    gram = x.mT @ x if tall else x @ x.mT
+    factor = product = _factor(gram)
+    for _ in range(ITERATIONS - 1):
+        gram = factor @ gram @ factor
+        factor = _factor(gram)
+        product = factor @ product
+    turned: Tensor = x @ product if tall else product @ x
+    return turned
+
+
+def _factor(gram: Float[Tensor, "B N N"]) -> Float[Tensor, "B N N"]:
+    """a I + b G + c G²: what an iteration multiplies with."""
     a, b, c = COEFFICIENTS
-    tall = matrices.shape[1] > matrices.shape[2]
-    x = matrices.mT if tall else matrices
-    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    for _ in range(ITERATIONS):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.mT if tall else x
+    factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+    factor.diagonal(dim1=1, dim2=2).add_(a)
+    return factor
 
 
 def _whole(tensor: Tensor) -> Tensor:
