@@ -8,10 +8,10 @@ import torch
 from test_train_command import seq2see
 from tiny_training import assert_same_run, copy_run, numbers, tiny_config, weights, with_data, write_pairs
 
-from translate.batches import IdPairs
 from translate.config.data import DataConfig, InitialConfig
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
+from translate.stored_pairs import IdPairs
 from translate.tokenizer import EOS_ID
 from translate.training.prepare import prepare_run
 from translate.training.trainer import resume, train

@@ -9,18 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import write_ids
 
-from translate.batches import (
-    SORTED_TOGETHER,
-    Batch,
-    BatchLoader,
-    IdPairs,
-    Rows,
-    collate,
-    deal,
-    plan_batches,
-    write_links,
-)
+from translate.batches import SORTED_TOGETHER, Batch, BatchLoader, collate, deal, plan_batches
 from translate.errors import InputError
+from translate.stored_pairs import IdPairs, Rows, write_links
 from translate.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=1, max_size=60)

@@ -22,12 +22,12 @@ from tiny_training import (
 
 from translate.alignment.extract import choose_attention
 from translate.alignment.statistical import align_statistically
-from translate.batches import IdPairs, write_links
 from translate.config import GuidedHead
 from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError
 from translate.model import build_model
 from translate.run_directory import RunDirectory
+from translate.stored_pairs import IdPairs, write_links
 from translate.tokenizer import EOS_ID, Tokenizer, Tokenizers
 from translate.training import guide, validation
 from translate.training.guide import agreement, most_agreed, own_links, piece_links

@@ -23,12 +23,13 @@ from tiny_training import (
     write_pairs,
 )
 
-from translate.batches import BatchLoader, IdPairs
+from translate.batches import BatchLoader
 from translate.config.data import InitialConfig
 from translate.config_files import dump_config
 from translate.errors import InputError, UsageError
 from translate.evaluation import bleu
 from translate.run_directory import RunDirectory
+from translate.stored_pairs import IdPairs
 from translate.training.mixture import mixture
 from translate.training.prepare import prepare_run
 from translate.training.trainer import resume, train

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from tiny_training import corpus_folder, numbers, tiny_config, with_data, write_pairs
 
-from translate.batches import IdPairs
 from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
+from translate.stored_pairs import IdPairs
 from translate.tokenizer import Tokenizer, Tokenizers, train_tokenizers
 from translate.training.prepare import prepare_run
 

@@ -23,9 +23,9 @@ from tiny_training import (
     with_training,
 )
 
-from translate.batches import IdPairs
 from translate.errors import InputError
 from translate.platforms import choose_plan
+from translate.stored_pairs import IdPairs
 from translate.training import processes, recorded, setup
 from translate.training.loss import Objective, batch_loss, padded_batch_loss
 from translate.training.prepare import prepare_run

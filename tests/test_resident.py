@@ -11,7 +11,8 @@ from recording import NoWaiting
 from test_batches import multi30k_like
 from tiny import write_ids
 
-from translate.batches import BatchLoader, IdPairs, Pairs, plan_batches
+from translate.batches import BatchLoader, Pairs, plan_batches
+from translate.stored_pairs import IdPairs
 from translate.training.resident import ResidentPairs, round_up
 
 CPU = torch.device("cpu")

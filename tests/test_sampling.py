@@ -19,11 +19,11 @@ from tiny_training import (
 )  # fmt: skip
 
 from translate.alignment.words import word_numbers
-from translate.batches import IdPairs, write_links, write_text
 from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError
 from translate.platforms import Facts
 from translate.ranks import Place
+from translate.stored_pairs import IdPairs, write_links, write_text
 from translate.tokenizer import BACKWARDS_ID, EOS_ID, Tokenizer, Tokenizers
 from translate.training.guide import piece_links
 from translate.training.prepare import prepare_run

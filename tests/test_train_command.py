@@ -188,7 +188,9 @@ def test_a_signal_is_an_exit_code_and_a_way_to_go_on(
 
 def test_ctrl_c_while_the_run_is_prepared_leaves_nothing(files, tmp_path, monkeypatch, capsys):
     before = sorted(tmp_path.iterdir())
-    monkeypatch.setattr("translate.batches.IdPairs.write", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(
+        "translate.stored_pairs.IdPairs.write", lambda *_: os.kill(os.getpid(), signal.SIGINT)
+    )
     assert seq2see(*files, *FLAGS, "--out", tmp_path / "run") == 130
     assert sorted(tmp_path.iterdir()) == before
 

@@ -19,11 +19,12 @@ from tiny_training import (
     with_training,
 )
 
-from translate.batches import BatchLoader, IdPairs, collate
+from translate.batches import BatchLoader, collate
 from translate.evaluation import bleu
 from translate.platforms import Facts, choose_plan
 from translate.ranks import Place
 from translate.run_directory import RunDirectory
+from translate.stored_pairs import IdPairs
 from translate.torch_engine import TorchEngine
 from translate.training.clock import Clock
 from translate.training.loss import Objective, batch_loss

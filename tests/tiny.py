@@ -7,7 +7,6 @@ from typing import Literal
 
 import torch
 
-from translate.batches import IdPairs, Rows
 from translate.config import Config
 from translate.config.data import DataConfig
 from translate.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
@@ -17,6 +16,7 @@ from translate.export import Quantization
 from translate.export.ctranslate2_model import export_ctranslate2
 from translate.model import Seq2Seq
 from translate.run_directory import RunDirectory
+from translate.stored_pairs import IdPairs, Rows
 from translate.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, Tokenizers
 
 SENTENCES = (

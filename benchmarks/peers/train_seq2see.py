@@ -6,12 +6,13 @@ from typing import Any
 from job import Job, read_job, write_result
 from meter import Measured, Meter
 
-from translate.batches import Batch, IdPairs, Indices, deal
+from translate.batches import Batch, Indices, deal
 from translate.config import Config
 from translate.config.data import DataConfig
 from translate.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
 from translate.config.tokenizer import TokenizerConfig
 from translate.config.training import TrainingConfig
+from translate.stored_pairs import IdPairs
 from translate.training.module import TrainingModule
 from translate.training.trainer import train
 

@@ -17,13 +17,13 @@ from lightning.pytorch.callbacks import Callback
 
 from translate.alignment import Link
 from translate.alignment.words import word_numbers
-from translate.batches import IdPairs, write_links
 from translate.collective import Ranks
 from translate.config import GuidedHead
 from translate.config.training import TrainingConfig
 from translate.grouping import group_by_tokens
 from translate.model import Seq2Seq
 from translate.run_directory import RunDirectory
+from translate.stored_pairs import IdPairs, write_links
 from translate.tokenizer import Tokenizers
 from translate.training.averaging import ExponentialMovingAverage
 from translate.training.clock import Clock

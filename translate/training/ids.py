@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import accumulate, islice
 from pathlib import Path
 
-from translate.batches import IdPairs, Rows
 from translate.errors import InputError
+from translate.stored_pairs import IdPairs, Rows
 from translate.tokenizer import Tokenizers
 from translate.training.ids_cache import find_cache, keep, key_of, take
 from translate.training.mixture import Part

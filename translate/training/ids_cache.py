@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from translate.batches import IDS
+from translate.stored_pairs import IDS
 from translate.tokenizer import Tokenizers
 
 log = logging.getLogger(__name__)

@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from translate.alignment import Link
-from translate.batches import write_links, write_text
 from translate.config import Config
 from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.platforms import count_cores, give_back_freed_memory
 from translate.run_directory import RunDirectory
+from translate.stored_pairs import write_links, write_text
 from translate.teaching import kept_beside
 from translate.tokenizer import Tokenizer, Tokenizers, train_tokenizers
 from translate.training.back_translation import back_translate

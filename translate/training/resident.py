@@ -14,7 +14,8 @@ from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from translate.batches import Batch, IdPairs, Indices
+from translate.batches import Batch, Indices
+from translate.stored_pairs import IdPairs
 from translate.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 ROW_STEPS = 8  # numbers of rows that a width may have

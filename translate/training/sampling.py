@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Bool
 from numpy.typing import NDArray
 
-from translate.batches import TEXT, Batch, IdPairs, Indices
+from translate.batches import Batch, Indices
+from translate.stored_pairs import TEXT, IdPairs
 from translate.subword_sampling import PieceTable, SubwordSampler
 from translate.tokenizer import Tokenizer, Tokenizers
 

@@ -7,12 +7,13 @@ import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader
 
-from translate.batches import Batch, BatchLoader, IdPairs, Pairs
+from translate.batches import Batch, BatchLoader, Pairs
 from translate.collective import Ranks
 from translate.config import Config, GuidedHead, guided_head
 from translate.model import Seq2Seq
 from translate.platforms import Plan
 from translate.run_directory import RunDirectory
+from translate.stored_pairs import IdPairs
 from translate.tokenizer import Tokenizers
 from translate.training.averaging import CheckpointAverage, ExponentialMovingAverage
 from translate.training.bad_steps import BadSteps

@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from translate.batches import BatchLoader, IdPairs, Pairs
+from translate.batches import BatchLoader, Pairs
 from translate.collective import Ranks
 from translate.errors import InputError
 from translate.run_directory import RunDirectory
 from translate.run_directory.windows import remove_unfinished_windows, remove_windows
+from translate.stored_pairs import IdPairs
 from translate.tokenizer import Tokenizers
 from translate.training.sampling import SampledPairs
 from translate.training.text import describe_origin

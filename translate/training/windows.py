@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from translate.batches import write_text
 from translate.config import Config
 from translate.config.data import DataConfig
 from translate.corpora.pairs import HUB
@@ -20,6 +19,7 @@ from translate.corpora.split import source_group
 from translate.errors import InputError, UsageError
 from translate.run_directory import RunDirectory
 from translate.run_directory.windows import place_window
+from translate.stored_pairs import write_text
 from translate.tokenizer import Tokenizers
 from translate.training.ids import tell_too_long, write_fitting
 from translate.training.mixture import Part
