@@ -15,7 +15,7 @@ from translate.padding import pad
 from translate.run_directory import RunDirectory
 from translate.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from translate.torch_engine import TorchEngine
-from translate.translator import TextOptions, translate_texts
+from translate.translation import TextOptions, translate_texts
 
 KINDS = [("gru", "input-gru-1"), ("sinusoidal", "sinusoidal-2"), ("rotary", "conditional-lstm-1")]
 TEXTS = ["Ein Hund läuft.", "", "Zwei", "Guten Morgen! Wie geht es dir?"]

@@ -50,7 +50,7 @@ ORDER = [
     ["model"],
     ["ensemble", "run_directory"],
     ["alignment", "torch_engine"],
-    ["export"],
+    ["export", "translation"],
     ["translator"],
     ["evaluation"],
     ["keeping"],

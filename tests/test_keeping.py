@@ -12,7 +12,7 @@ from translate.engine import Sampling
 from translate.keeping import _choose, copy_missing, translate_keeping
 from translate.placeholders import MARKUP, count
 from translate.steering import Steering
-from translate.translator import Translation
+from translate.translation import Translation
 
 LINES = [
     "{entity} is on",

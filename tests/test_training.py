@@ -33,7 +33,7 @@ from translate.training.prepare import prepare_run
 from translate.training.processes import count_processes
 from translate.training.schedule import learning_rate_factor
 from translate.training.trainer import resume, train
-from translate.translator import translate_texts
+from translate.translation import translate_texts
 
 
 def parameters(trainer) -> list[torch.Tensor]:

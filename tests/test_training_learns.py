@@ -15,7 +15,7 @@ from translate.padding import pad
 from translate.tokenizer import BOS_ID, EOS_ID
 from translate.torch_engine import TorchEngine
 from translate.training.trainer import train
-from translate.translator import translate_texts
+from translate.translation import translate_texts
 
 SIZE = 32
 BAHDANAU = ModelConfig(

@@ -17,7 +17,7 @@ from translate.padding import pad
 from translate.parts import cut
 from translate.tokenizer import BACKWARDS_ID, BOS_ID, EOS_ID
 from translate.torch_engine import TorchEngine
-from translate.translator import TextOptions, translate_texts
+from translate.translation import TextOptions, translate_texts
 
 TEXTS = [
     "Ein Hund läuft.",

@@ -14,7 +14,8 @@ A mask is True where there is a token; padding is on the right; batch comes firs
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from translate.translator import Translation, Translator
+    from translate.translation import Translation
+    from translate.translator import Translator
 
 __version__ = "0.1.0"
 __all__ = ["Translation", "Translator", "__version__"]

@@ -27,7 +27,8 @@ from translate.errors import InputError
 from translate.parts import OnLong
 from translate.platforms import keep_freed_memory
 from translate.steering import Steering
-from translate.translator import Translation, Translator
+from translate.translation import Translation
+from translate.translator import Translator
 
 Line = tuple[str, dict[str, Any]]  # what is translated, and what belongs to it and passes through
 Chunk = list[Line]  # what is translated at once

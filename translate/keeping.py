@@ -16,7 +16,8 @@ from translate.config.search import SearchConfig
 from translate.parts import OnLong
 from translate.placeholders import count, drop, find, insert
 from translate.steering import Steering
-from translate.translator import Kept, Translation, Translator
+from translate.translation import Kept, Translation
+from translate.translator import Translator
 
 
 def translate_keeping(

@@ -10,7 +10,8 @@ from translate.engine import Hypothesis
 from translate.errors import InputError
 from translate.evaluation import Score, bleu_score
 from translate.run_directory import RunDirectory
-from translate.translator import Found, Translator, join
+from translate.translation import Found, join
+from translate.translator import Translator
 
 log = logging.getLogger(__name__)
 

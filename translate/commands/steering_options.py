@@ -12,7 +12,7 @@ from translate.placeholders import MARKUP
 
 if TYPE_CHECKING:
     from translate.steering import Steering
-    from translate.translator import Translation
+    from translate.translation import Translation
 
 DRAWING: dict[str, tuple[type, str]] = {
     "temperature": (float, "Of the softmax that is drawn from; below 1 the probable becomes more so."),

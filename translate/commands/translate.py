@@ -44,7 +44,7 @@ from translate.text_files import decode_lines, read_lines
 if TYPE_CHECKING:
     from translate.bulk import Chunk, Line, Translated
     from translate.config.search import SearchConfig
-    from translate.translator import Translation
+    from translate.translation import Translation
 
 log = logging.getLogger(__name__)
 

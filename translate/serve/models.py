@@ -13,16 +13,8 @@ from translate.engine import Hypothesis
 from translate.errors import InputError, UsageError
 from translate.export.hub import find_run
 from translate.serve.batching import Batcher
-from translate.translator import (
-    EngineChoice,
-    TextOptions,
-    Translator,
-    by_text,
-    candidates,
-    cut_texts,
-    join,
-    search_parts,
-)
+from translate.translation import TextOptions, by_text, candidates, cut_texts, join, search_parts
+from translate.translator import EngineChoice, Translator
 
 if TYPE_CHECKING:
     from translate.alignment.extract import Reading

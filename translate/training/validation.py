@@ -21,7 +21,7 @@ from translate.torch_engine import TorchEngine
 from translate.training.clock import Clock
 from translate.training.module import TrainingModule
 from translate.training.window_loader import WindowLoader
-from translate.translator import TextOptions, translate_texts
+from translate.translation import TextOptions, translate_texts
 
 log = logging.getLogger(__name__)
 
