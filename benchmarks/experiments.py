@@ -7,6 +7,10 @@ What was interrupted goes on where it stopped. Everything is decided on validati
 translated only by runs that say `test: true`. Of each run and seed are kept its settings, the log of its
 validations, its translations and their scores, as `benchmarks/results/experiments/NAME.SEED.json` and
 `NAME.SEED.PART.txt`.
+
+A run may build on others, whose directories have to be there, as NAME.SEED: `teachers` translate its training
+text (all together, with the flags `teach`), `init` names the run whose weights it begins with (of its own
+seed), and `ensemble` trains nothing, but scores what these find together.
 """
 
 import argparse
@@ -34,21 +38,27 @@ from translate.text_files import read_lines
 
 EXPERIMENTS = Path("benchmarks", "experiments.yaml")
 RESULTS = Path("benchmarks", "results", "experiments")
-INHERITED = ("corpus", "config", "settings", "search")
+INHERITED = ("corpus", "config", "settings", "search", "teachers", "teach", "init")
+
+TEACHING = threading.Lock()  # the seeds of a run have one training text
 
 
 class Run(NamedTuple):
-    """One training."""
+    """One training, or one ensemble."""
 
     name: str
     corpus: str
-    config: str
+    config: str | None  # None: the recipe that suits the corpus's size
     settings: dict[str, Any]  # set beside the config's, by dotted names
     search: dict[str, Any]  # flags of `evaluate`
     test: bool
     seed: int
     like: str | None = None  # the run that it is compared with
     why: str = ""
+    teachers: Sequence[str] = ()  # labels of runs
+    teach: Sequence[str] = ()  # flags of `teach`
+    init: str | None = None  # name of a run
+    ensemble: Sequence[str] = ()  # labels of runs
 
     @property
     def label(self) -> str:
@@ -66,7 +76,7 @@ def read_runs(path: Path) -> list[Run]:
     runs = []
     for entry in yaml.safe_load(path.read_text(encoding="utf-8")):
         name = entry.get("name")
-        unknown = entry.keys() - {"name", "like", "why", "seeds", "test", *INHERITED}
+        unknown = entry.keys() - {"name", "like", "why", "seeds", "test", "ensemble", *INHERITED}
         if name is None or name in entries:
             sys.exit(f"{path}: {entry} has no name of its own")
         if unknown:
@@ -74,61 +84,87 @@ def read_runs(path: Path) -> list[Run]:
         other = entries.get(entry.get("like"), {})
         if "like" in entry and not other:
             sys.exit(f"{path}: {name} is like {entry['like']}, which does not stand before it")
-        whole = {
-            "corpus": entry.get("corpus", other.get("corpus")),
-            "config": entry.get("config", other.get("config")),
-            "settings": {**other.get("settings", {}), **entry.get("settings", {})},
-            "search": {**other.get("search", {}), **entry.get("search", {})},
-        }
+        whole = {what: entry.get(what, other.get(what)) for what in ("corpus", "config", "init")}
+        for what in ("settings", "search"):
+            whole[what] = {**other.get(what, {}), **entry.get(what, {})}
+        for what in ("teachers", "teach"):
+            whole[what] = entry.get(what, other.get(what, []))
         entries[name] = whole
-        about = {"test": entry.get("test", False), "like": entry.get("like"), "why": entry.get("why", "")}
-        runs += [Run(name, **whole, **about, seed=seed) for seed in entry.get("seeds", [1])]
+        about = {what: entry[what] for what in ("test", "like", "why", "ensemble") if what in entry}
+        runs += [
+            Run(name, **whole, **{"test": False, **about}, seed=seed) for seed in entry.get("seeds", [1])
+        ]
     return runs
 
 
-def training(run: Run, directory: Path) -> list[str]:
+def training(run: Run, folder: Path) -> list[str]:
     """Return the words of the command that trains."""
-    train = ["train", "--config", run.config, "--corpus", run.corpus, "--out", str(directory)]
-    return [*train, "--seed", str(run.seed), "--threads", "1", *_flags(run.settings)]
+    train = ["train", *(["--config", run.config] if run.config else [])]
+    if run.init:
+        train += ["--init-from", str(folder / f"{run.init}.{run.seed}")]
+    train += ["--corpus", str(_taught(run, folder)) if run.teachers else run.corpus]
+    train += ["--out", str(folder / run.label), "--seed", str(run.seed), "--threads", "1"]
+    return [*train, *_flags(run.settings)]
+
+
+def teaching(run: Run, folder: Path) -> list[str]:
+    """Return the words of the command that lets the teachers make the training text."""
+    first, *others = (str(folder / label) for label in run.teachers)
+    teach = ["teach", first, *(["--ensemble", *others] if others else [])]
+    teach += ["--corpus", run.corpus, "--out", str(_taught(run, folder)), "--threads", "1"]
+    return [*teach, *run.teach]
+
+
+def _taught(run: Run, folder: Path) -> Path:
+    return folder / f"{run.name}.corpus"  # the same for all seeds
+
+
+def prepare(run: Run, folder: Path, log: Path) -> list[list[str]]:
+    """Train, or go on training, after whoever has to teach; return the commands."""
+    directory, commands = folder / run.label, []
+    if run.teachers:
+        commands.append(teaching(run, folder))
+        with TEACHING:
+            if not _taught(run, folder).is_dir():
+                seq2see(commands[-1], log)
+    commands.append(training(run, folder))
+    if (directory / "summary.json").is_file():
+        return commands
+    if (directory / "last.ckpt").is_file():
+        seq2see(["train", "--resume", str(directory)], log)
+    else:
+        shutil.rmtree(directory, ignore_errors=True)
+        seq2see(commands[-1], log)
+    return commands
 
 
 def carry_out(run: Run, folder: Path) -> dict[str, Any]:
-    """Train, or go on training, and score; everything by commands that anyone can give."""
-    directory, log = folder / run.label, folder / f"{run.label}.log"
+    """Train and score; everything by commands that anyone can give."""
+    log = folder / f"{run.label}.log"
     RESULTS.mkdir(parents=True, exist_ok=True)
-    train = training(run, directory)
-    if not (directory / "summary.json").is_file():
-        if (directory / "last.ckpt").is_file():
-            seq2see(["train", "--resume", str(directory)], log)
-        else:
-            shutil.rmtree(directory, ignore_errors=True)
-            seq2see(train, log)
+    commands = [] if run.ensemble else prepare(run, folder, log)
+    directories = [folder / label for label in (run.ensemble or [run.label])]
+    directory, *others = directories
+    together = ["--ensemble", *map(str, others)] if others else []
     corpus = describe(Path(run.corpus))
-    commands, evaluations = [train], {}
+    evaluations = {}
     for part in corpus["splits"]:
         if part == "valid" or (run.test and part.startswith("test")):
             hypotheses = RESULTS / f"{run.label}.{part}.txt"
-            evaluate = [
-                "evaluate",
-                str(directory),
-                "--corpus",
-                run.corpus,
-                "--split",
-                part,
-                "--beam-size",
-                "5",
-            ]
+            evaluate = ["evaluate", str(directory), *together, "--corpus", run.corpus, "--split", part]
+            evaluate += ["--beam-size", "5"]
             evaluate += [*_flags(run.search), "--tokenized-lowercase", "--threads", "1"]
             evaluate += ["--out", str(hypotheses), "--json"]
             evaluations[part] = json.loads(seq2see(evaluate, log))
             commands.append(evaluate)
+    summaries = [json.loads((each / "summary.json").read_text(encoding="utf-8")) for each in directories]
     return {
         **run._asdict(),
         "difference": difference(run, corpus["tgt_lang"]),
         "commands": [shlex.join(["seq2see", *command]) for command in commands],
         "corpus_is": corpus,
         "machine": describe_machine(),
-        "summary": json.loads((directory / "summary.json").read_text(encoding="utf-8")),
+        "summary": {**summaries[0], "minutes": sum(each["minutes"] for each in summaries)},
         "validations": (directory / "metrics.csv").read_text(encoding="utf-8").splitlines(),
         "evaluations": evaluations,
     }

@@ -51,12 +51,16 @@ def table(results: dict[str, list[Result]]) -> str:
         corpus = about["corpus_is"]
         parts += [
             f"**{family}**: {corpus['name']}, {corpus['src_lang']} to {corpus['tgt_lang']}, "
-            f"{corpus['splits']['train']:,} pairs, [{about['config']}](../{about['config']})",
+            f"{corpus['splits']['train']:,} pairs, {_origin(about['config'])}",
             "",
             *_rows([results[name] for name in names]),
             "",
         ]
     return "\n".join([*parts, *_notes(results)])
+
+
+def _origin(config: str | None) -> str:
+    return "the recipe of its size" if config is None else f"[{config}](../{config})"
 
 
 def _rows(runs: Sequence[list[Result]]) -> list[str]:

@@ -192,3 +192,59 @@ def test_the_page_has_the_tables_of_the_kept_results(pytestconfig, monkeypatch):
     tables = importlib.import_module("experiments_table")
     page = tables.PAGE.read_text(encoding="utf-8")
     assert tables.fill(page) == page, "a table is stale: run benchmarks/experiments_table.py"
+
+
+def test_a_run_may_build_on_others(experiments, listed):
+    path = listed(
+        "- {name: a, corpus: c, seeds: [1, 2]}\n"
+        "- {name: b, like: a, seeds: [2], init: a, teachers: [a.1, a.2], teach: [--keep], settings: {x: 1}}\n"
+        "- {name: d, like: b, teachers: [], seeds: [1]}\n"
+        "- {name: e, like: a, ensemble: [a.1, a.2]}\n"
+    )
+    first, _, taught, started, together = experiments.read_runs(path)
+    folder = Path("runs")
+    assert experiments.training(first, folder) == (
+        ["train", "--corpus", "c", "--out", "runs/a.1", "--seed", "1", "--threads", "1"]
+    )
+    assert " ".join(experiments.teaching(taught, folder)) == (
+        "teach runs/a.1 --ensemble runs/a.2 --corpus c --out runs/b.corpus --threads 1 --keep"
+    )
+    assert " ".join(experiments.training(taught, folder)) == (
+        "train --init-from runs/a.2 --corpus runs/b.corpus --out runs/b.2 --seed 2 --threads 1 --x 1"
+    )
+    assert " ".join(experiments.training(started, folder)) == (
+        "train --init-from runs/a.1 --corpus c --out runs/d.1 --seed 1 --threads 1 --x 1"
+    )
+    assert together.ensemble == ["a.1", "a.2"]
+    assert (together.teachers, together.init) == ([], None)
+
+
+def test_teachers_a_beginning_and_an_ensemble(experiments, tmp_path, monkeypatch, capsys):
+    pairs = numbers(8)
+    splits = {"train": to_dataset(numbers(40)), "valid": to_dataset(pairs[:4])}
+    corpus = str(tmp_path / "corpus")
+    write_corpus(Corpus("numbers", "en", "de", splits, {}, "CC0", "us", "https://example.org", 1), corpus)
+    config = tmp_path / "tiny.yaml"
+    config.write_text(TINY, encoding="utf-8")
+    ran = []
+
+    def in_process(arguments, log):
+        ran.append(arguments[0])
+        capsys.readouterr()
+        assert main(arguments) == 0
+        return capsys.readouterr().out
+
+    monkeypatch.setattr(experiments, "seq2see", in_process)
+    monkeypatch.setattr(experiments, "RESULTS", tmp_path / "results")
+    plain = experiments.Run("plain", corpus, str(config), {}, {}, False, 1)
+    taught = plain._replace(name="taught", teachers=["plain.1"], teach=["--keep"], init="plain")
+    together = plain._replace(name="together", like="plain", ensemble=["plain.1", "taught.1"])
+    results = [experiments.carry_out(run, tmp_path) for run in (plain, taught, together)]
+    assert ran == ["train", "evaluate", "teach", "train", "evaluate", "evaluate"]
+    lines = (tmp_path / "taught.corpus" / "train.en").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 80
+    assert [len(result["commands"]) for result in results] == [2, 3, 1]
+    minutes = [result["summary"]["minutes"] for result in results]
+    assert minutes[2] == pytest.approx(minutes[0] + minutes[1])
+    assert f"--ensemble {tmp_path / 'taught.1'}" in results[2]["commands"][0]
+    assert results[2]["evaluations"]["valid"]["sentences"] == 4
