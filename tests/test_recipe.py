@@ -66,7 +66,7 @@ def test_it_says_what_it_picked_and_why(text, caplog):
     completed(*text)
     assert (
         "12 training pairs are thousands: a transformer of 3+3 layers and 128 units, 2,000 pieces, "
-        "dropout 0.3, 3,300 steps. --print-config prints all settings" in caplog.text
+        "dropout 0.3, 6,600 steps. --print-config prints all settings" in caplog.text
     )
 
 
@@ -75,7 +75,7 @@ def test_what_is_given_stays(text, caplog):
     config = completed(*text, "--max-steps", "7", "--model.dropout", "0.4")
     assert (config.training.max_steps, config.model.dropout) == (7, 0.4)
     assert config.model.encoder.type == "transformer"
-    assert "3,300 steps, but for what was given" in caplog.text
+    assert "6,600 steps, but for what was given" in caplog.text
 
 
 def test_whoever_chooses_a_model_gets_no_other(text):

@@ -22,7 +22,7 @@ def sinusoids(positions: Int[Tensor, " T"], size: int) -> Float[Tensor, "T E"]:
     return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :size]
 
 
-def rotate(x: Float[Tensor, "B N T D"], positions: Int[Tensor, " T"]) -> Float[Tensor, "B N T D"]:
+def rotate(x: Float[Tensor, "*any T D"], positions: Int[Tensor, " T"]) -> Float[Tensor, "*any T D"]:
     """Turn pairs of units by an angle that grows with the position (Su et al. 2021, equation 34).
 
     The product of two rotated vectors depends on how far apart they are, not on where they are.
@@ -103,11 +103,13 @@ class SelfAttention(nn.Module):
 
     def _project(self, x: Float[Tensor, "B T E"], first: int) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values (each B N T D); `first` is the position of x's first row."""
-        projected = self.project(x).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, N, D)
-        query, key, value = projected.permute(2, 0, 3, 1, 4).unbind(0)
+        projected = (
+            self.project(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        )  # (3, B, N, T, D)
+        query, key, value = projected.unbind(0)
         if self.rotary:
             positions = torch.arange(first, first + x.shape[1], device=x.device)
-            query, key = rotate(query, positions), rotate(key, positions)
+            query, key = rotate(projected[:2], positions).unbind(0)
         return query, key, value
 
 

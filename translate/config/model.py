@@ -30,7 +30,7 @@ class EncoderConfig:
     """Transformer only: heads of self-attention."""
     feed_forward_size: int = 512
     """Transformer only: hidden units of the feed-forward layer."""
-    positions: Literal["sinusoidal", "rotary"] = "sinusoidal"
+    positions: Literal["sinusoidal", "rotary"] = "rotary"
     """Transformer only: Vaswani et al. 2017, or rotary (Su et al. 2021)."""
 
 
@@ -75,7 +75,7 @@ class DecoderConfig:
     """Transformer only: heads of self-attention."""
     feed_forward_size: int = 512
     """Transformer only: hidden units of the feed-forward layer."""
-    positions: Literal["sinusoidal", "rotary"] = "sinusoidal"
+    positions: Literal["sinusoidal", "rotary"] = "rotary"
     """Transformer only: Vaswani et al. 2017, or rotary (Su et al. 2021)."""
 
 
