@@ -318,7 +318,7 @@ def test_a_current_export_translates_unless_told_otherwise(run, capsys):
 
 
 def test_the_n_best_and_json_come_from_the_export_too(run, capsys):
-    translate(run, "Zwei Kinder", "", "--n-best", "2", "--json")
+    translate(run, "Ein Hund im Schnee", "", "--n-best", "2", "--json")
     first, blank = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert len(first["alternatives"]) == 2
     assert first["alternatives"][0] == {"translation": first["translation"], "score": first["score"]}

@@ -117,7 +117,7 @@ def test_print_config_prints_what_is_picked(text, capsys):
     assert main(["train", *text, "--print-config"]) == 0
     printed = capsys.readouterr().out
     assert "vocab_size: 2000" in printed
-    assert "max_steps: 3300" in printed
+    assert "max_steps: 6600" in printed
 
 
 def test_missing_text_is_an_error_as_ever(tmp_path, capsys):
