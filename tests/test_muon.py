@@ -35,7 +35,7 @@ def written_out(gradients, *, rate, decay, start):
         momentum = 0.95 * momentum + 0.05 * gradient
         x = 0.05 * gradient + 0.95 * momentum
         x = x / torch.linalg.matrix_norm(x)
-        for _ in range(5):
+        for _ in range(3):
             x = 3.4445 * x - 4.7750 * x @ x.T @ x + 2.0315 * x @ x.T @ x @ x.T @ x
         weight = weight - rate * decay * weight - rate * 0.2 * math.sqrt(max(x.shape)) * x
     return weight.float()
