@@ -2,8 +2,8 @@
 
 The gradient of a matrix has a few large singular values and many small ones, and so has the step that Adam
 makes of it: along most directions hardly anything is learnt. Muon steps towards U Vᵀ where the momentum is
-U S Vᵀ, which a few matrix products approach, the larger singular values first. Embeddings, the output layer, biases and gains, which are no maps from
-hidden units to hidden units, are left to AdamW.
+U S Vᵀ, which a few matrix products approach, the larger singular values first. Embeddings, the output layer,
+biases and gains, which are no maps from hidden units to hidden units, are left to AdamW.
 """
 
 import math
