@@ -124,3 +124,12 @@ def test_missing_text_is_an_error_as_ever(tmp_path, capsys):
     arguments = ["--src", str(tmp_path / "no.de"), "--tgt", str(tmp_path / "no.en")]
     assert main(["train", *arguments, "--out", str(tmp_path / "run")]) == 3
     assert "no.de" in capsys.readouterr().err
+
+
+def test_the_page_has_the_sizes(pytestconfig):
+    page = (pytestconfig.rootpath / "docs" / "recipe.md").read_text(encoding="utf-8")
+    for size in SIZES:
+        below = f"below {size.below:,.0f}" if size.below < float("inf") else "more"
+        row = [size.name, below, f"{size.layers}+{size.layers}", size.units, f"{size.vocab_size:,}"]
+        row += [size.dropout, f"{size.batch_tokens:,}", f"{size.max_steps:,}"]
+        assert f"| {' | '.join(map(str, row))} |\n" in page
