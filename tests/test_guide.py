@@ -237,7 +237,7 @@ def test_links_of_fast_align_guide_from_the_start(tmp_path):
     assert sum(map(len, wanted)) > 24
 
 
-@pytest.mark.parametrize(("seed", "best"), [(1, 1), (5, 0)])  # models that agree more in one of the two
+@pytest.mark.parametrize(("seed", "best"), [(9, 1), (5, 0)])  # models that agree more in one of the two
 def test_own_links_are_read_where_both_directions_agree_most(seed, best, tmp_path):
     torch.manual_seed(seed)
     model = build_model(MODELS["transformer"], 12, 12, joint=True).eval()
