@@ -11,7 +11,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "quality"
-NAMES = ("multi30k_bahdanau", "multi30k_scaled_dot", "multi30k_transformer", "multi30k_adamw", "multi30k_hybrid")
+NAMES = (
+    "multi30k_bahdanau",
+    "multi30k_scaled_dot",
+    "multi30k_transformer",
+    "multi30k_adamw",
+    "multi30k_hybrid",
+)
 BEGIN, END = "<!-- quality table: begin -->", "<!-- quality table: end -->"
 
 Result = dict[str, Any]  # what quality.py writes: JSON
