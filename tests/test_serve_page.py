@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from httpx2 import Client
@@ -29,7 +30,10 @@ TEXT, OTHER = "Ein Hund läuft.", "Zwei Kinder spielen."
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     # It repeats one word, as often as the text has pieces.
-    run = tiny_run(tmp_path_factory.mktemp("runs"), model=TRANSFORMER, directions="both")
+    halves = (TRANSFORMER.encoder, TRANSFORMER.decoder)
+    encoder, decoder = (replace(half, positions="sinusoidal") for half in halves)
+    model = replace(TRANSFORMER, encoder=encoder, decoder=decoder)
+    run = tiny_run(tmp_path_factory.mktemp("runs"), model=model, directions="both")
     with real_server(make_app([run], limits=Limits(characters=LIMIT))) as (host, port):
         yield f"http://{host}:{port}"
 

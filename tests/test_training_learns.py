@@ -25,12 +25,13 @@ BAHDANAU = ModelConfig(
     attention=AttentionConfig("additive", size=SIZE),
     decoder=DecoderConfig(size=SIZE, feeding="input"),
 )
+# Sinusoids: what is copied goes to the same place, so it matters more where letters are than how far apart.
 TRANSFORMER = ModelConfig(
     SIZE,
     dropout=0.0,
-    encoder=EncoderConfig("transformer", size=SIZE, heads=2, feed_forward_size=64),
+    encoder=EncoderConfig("transformer", size=SIZE, heads=2, feed_forward_size=64, positions="sinusoidal"),
     attention=AttentionConfig("scaled_dot", size=SIZE),
-    decoder=DecoderConfig("transformer", size=SIZE, heads=2, feed_forward_size=64),
+    decoder=DecoderConfig("transformer", size=SIZE, heads=2, feed_forward_size=64, positions="sinusoidal"),
 )
 
 
