@@ -3,7 +3,7 @@
     seq2see corpus tatoeba --path deu-eng.tsv --out data/tatoeba_en_de
     seq2see corpus home-assistant --out data/home_assistant_en_de
     python benchmarks/finetune.py --old data/tatoeba_en_de --new data/home_assistant_en_de \
-        --config configs/multi30k_transformer.yaml --mix 0 0.5 --seeds 1 2 3
+        --config configs/multi30k_adamw.yaml --mix 0 0.5 --seeds 1 2 3
 
 Both test parts are translated by the run before and by each one after. What is in the results is not done
 again, and a training that was interrupted goes on. Scores come with signatures, translations lie beside them.

@@ -40,6 +40,34 @@ def listed(tmp_path):
     return write
 
 
+@pytest.fixture
+def tiny_queue(experiments, tmp_path, monkeypatch, capsys):
+    """Make a corpus of these parts besides its training text, and have commands run here.
+
+    Returns the corpus, a config, and the verbs that ran, as they come.
+    """
+
+    def make(**parts):
+        splits = {name: to_dataset(pairs) for name, pairs in {"train": numbers(40), **parts}.items()}
+        corpus, config, ran = str(tmp_path / "corpus"), tmp_path / "tiny.yaml", []
+        about = ("CC0", "us", "https://example.org", 1)
+        write_corpus(Corpus("numbers", "en", "de", splits, {}, *about), corpus)
+        config.write_text(TINY, encoding="utf-8")
+
+        def in_process(arguments, log):
+            ran.append(arguments[0])
+            capsys.readouterr()
+            if code := main(arguments):
+                raise RuntimeError(f"exit code {code}")
+            return capsys.readouterr().out
+
+        monkeypatch.setattr(experiments, "seq2see", in_process)
+        monkeypatch.setattr(experiments, "RESULTS", tmp_path / "results")
+        return corpus, str(config), ran
+
+    return make
+
+
 def test_a_run_that_is_like_another_changes_what_it_says(experiments, listed):
     path = listed(
         "- {name: a, corpus: c, config: f, settings: {x: 1, y: 2}, search: {length-penalty: 0.6}}\n"
@@ -79,33 +107,15 @@ def test_every_run_that_is_listed_has_a_config_and_settings_that_there_are(
         assert (config.data.corpus, config.training.seed) == (run.corpus, run.seed)
 
 
-def test_the_queue_keeps_what_is_finished_and_goes_on_after_a_failure(
-    experiments, tmp_path, monkeypatch, capsys
-):
+def test_the_queue_keeps_what_is_finished_and_goes_on_after_a_failure(experiments, tiny_queue, tmp_path):
     pairs = numbers(12)
-    parts = {"train": numbers(40), "valid": pairs[:4], "test": pairs[4:8], "test_new": pairs[8:]}
-    splits = {name: to_dataset(those) for name, those in parts.items()}
-    corpus = str(tmp_path / "corpus")
-    write_corpus(Corpus("numbers", "en", "de", splits, {}, "CC0", "us", "https://example.org", 1), corpus)
-    config = tmp_path / "tiny.yaml"
-    config.write_text(TINY, encoding="utf-8")
-    ran = []
-
-    def in_process(arguments, log):
-        ran.append(arguments[0])
-        capsys.readouterr()
-        if code := main(arguments):
-            raise RuntimeError(f"exit code {code}")
-        return capsys.readouterr().out
+    parts = {"valid": pairs[:4], "test": pairs[4:8], "test_new": pairs[8:]}
+    corpus, config, ran = tiny_queue(**parts)
 
     def read(label):
         return json.loads((tmp_path / f"results/{label}.json").read_text(encoding="utf-8"))
 
-    monkeypatch.setattr(experiments, "seq2see", in_process)
-    monkeypatch.setattr(experiments, "RESULTS", tmp_path / "results")
-    good = experiments.Run(
-        "good", corpus, str(config), {"model.dropout": 0.1}, {"length-penalty": 0.5}, True, 3
-    )
+    good = experiments.Run("good", corpus, config, {"model.dropout": 0.1}, {"length-penalty": 0.5}, True, 3)
     bad = good._replace(name="bad", settings={"model.dropout": 2})
     queue = experiments.Queue([bad, good], tmp_path, commits=False)
     core = min(experiments.os.sched_getaffinity(0))
@@ -219,24 +229,9 @@ def test_a_run_may_build_on_others(experiments, listed):
     assert (together.teachers, together.init) == ([], None)
 
 
-def test_teachers_a_beginning_and_an_ensemble(experiments, tmp_path, monkeypatch, capsys):
-    pairs = numbers(8)
-    splits = {"train": to_dataset(numbers(40)), "valid": to_dataset(pairs[:4])}
-    corpus = str(tmp_path / "corpus")
-    write_corpus(Corpus("numbers", "en", "de", splits, {}, "CC0", "us", "https://example.org", 1), corpus)
-    config = tmp_path / "tiny.yaml"
-    config.write_text(TINY, encoding="utf-8")
-    ran = []
-
-    def in_process(arguments, log):
-        ran.append(arguments[0])
-        capsys.readouterr()
-        assert main(arguments) == 0
-        return capsys.readouterr().out
-
-    monkeypatch.setattr(experiments, "seq2see", in_process)
-    monkeypatch.setattr(experiments, "RESULTS", tmp_path / "results")
-    plain = experiments.Run("plain", corpus, str(config), {}, {}, False, 1)
+def test_teachers_a_beginning_and_an_ensemble(experiments, tiny_queue, tmp_path):
+    corpus, config, ran = tiny_queue(valid=numbers(8)[:4])
+    plain = experiments.Run("plain", corpus, config, {}, {}, False, 1)
     taught = plain._replace(name="taught", teachers=["plain.1"], teach=["--keep"], init="plain")
     together = plain._replace(name="together", like="plain", ensemble=["plain.1", "taught.1"])
     results = [experiments.carry_out(run, tmp_path) for run in (plain, taught, together)]

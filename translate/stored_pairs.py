@@ -27,9 +27,7 @@ COLUMNS = Features(  # 32 bits, not 64: there may be millions of pairs
 )
 LINKS = Features({"links": [Value("uint32")]})  # of a pair: source piece << 16 | target piece
 TEXT = Features({"src": Value("string"), "tgt": Value("string")})
-WRITTEN_TOGETHER = (
-    10_000  # pairs: few enough to be in memory, and many, since each piece of a file costs some
-)
+WRITTEN_TOGETHER = 10_000  # pairs: few enough for memory, and many, since each piece of a file costs some
 
 
 class Rows(NamedTuple):

@@ -103,9 +103,8 @@ class SelfAttention(nn.Module):
 
     def _project(self, x: Float[Tensor, "B T E"], first: int) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values (each B N T D); `first` is the position of x's first row."""
-        projected = (
-            self.project(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        )  # (3, B, N, T, D)
+        projected = self.project(x).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, N, D)
+        projected = projected.permute(2, 0, 3, 1, 4)  # (3, B, N, T, D)
         query, key, value = projected.unbind(0)
         if self.rotary:
             positions = torch.arange(first, first + x.shape[1], device=x.device)

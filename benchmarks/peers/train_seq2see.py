@@ -18,12 +18,17 @@ from translate.training.trainer import train
 
 NEVER = 1_000_000  # steps
 
+# The architecture and the optimizer that the others have, too: neither rotary positions nor Muon.
 MODELS = {
     "transformer": ModelConfig(
         embedding_size=128,
-        encoder=EncoderConfig(type="transformer", layers=4, size=128, heads=4, feed_forward_size=512),
+        encoder=EncoderConfig(
+            type="transformer", layers=4, size=128, heads=4, feed_forward_size=512, positions="sinusoidal"
+        ),
         attention=AttentionConfig(score="scaled_dot", size=128, heads=4),
-        decoder=DecoderConfig(type="transformer", layers=4, size=128, heads=4, feed_forward_size=512),
+        decoder=DecoderConfig(
+            type="transformer", layers=4, size=128, heads=4, feed_forward_size=512, positions="sinusoidal"
+        ),
     ),
     "recurrent": ModelConfig(
         embedding_size=256,
@@ -66,6 +71,7 @@ def configure(job: Job) -> Config:
         tokenizer=TokenizerConfig(path=job["tokenizer"]),
         model=MODELS[job["model"]],
         training=TrainingConfig(
+            optimizer="adamw",
             max_steps=NEVER,
             validate_every=NEVER,
             device="cpu",

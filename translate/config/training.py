@@ -17,8 +17,8 @@ class TrainingConfig:
     """Minutes of the whole run (0: no limit); the schedule ends at whichever comes first. How far a run comes
     in its time depends on the machine, so only without a limit is it the same every time."""
     optimizer: Literal["muon", "adamw"] = "muon"
-    """muon: for the matrices of hidden layers (Jordan et al. 2024), and adamw for all else; adamw: for all
-    (Loshchilov & Hutter 2019)."""
+    """muon: for matrices of transformer layers (Jordan et al. 2024), adamw for all else, which is all of a
+    recurrent model; adamw: for all (Loshchilov & Hutter 2019)."""
     learning_rate: float = 2e-3
     """Highest learning rate."""
     alignment: Literal["none", "guided"] = "none"
