@@ -114,6 +114,17 @@ def test_greedy_search_equals_a_loop_that_averages_the_softmaxes():
         assert translation.score == pytest.approx(log_prob, abs=1e-5)
 
 
+def test_without_scores_greedy_search_finds_the_same():
+    engine = TorchEngine(Ensemble([drawn(*kind) for kind in KINDS]))
+    rows = tiny_tokenizers().src.encode_batch([text for text in TEXTS if text])
+    scored, unscored = (
+        engine.search(rows, [4] * len(rows), SearchConfig(beam_size=1), scored=scored)
+        for scored in (True, False)
+    )
+    assert [one.tokens for (one,) in unscored] == [one.tokens for (one,) in scored]
+    assert all(math.isnan(one.score) for (one,) in unscored)
+
+
 @torch.inference_mode()
 def test_the_score_of_a_beam_is_the_logarithm_of_the_averaged_probabilities():
     models = [drawn(*kind).eval() for kind in KINDS]

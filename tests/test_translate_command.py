@@ -16,6 +16,7 @@ from translate.cli import main
 from translate.commands.translate import text_is_waiting
 from translate.config.search import SearchConfig
 from translate.documents.html import read_html
+from translate.model import Seq2Seq
 
 ROOT = Path(__file__).parents[1]
 ENGINE = "translating with torch in float32 on cpu\n"  # on stderr, always
@@ -416,6 +417,14 @@ def test_samples_are_drawn_by_the_seed(run, capsys):
         assert translate(run, *LINES, *drawing, "--seed", seed) == 0
     outs = capsys.readouterr().out.split("\n")
     assert outs[:4] == outs[4:8] != outs[8:12]
+
+
+def test_greedy_translation_takes_a_softmax_only_to_say_how_probable_it_is(run, capsys, monkeypatch):
+    translate(run, *LINES, "--beam-size", "1", "--json")
+    greedy = [json.loads(line)["translation"] for line in capsys.readouterr().out.splitlines()]
+    monkeypatch.setattr(Seq2Seq, "step", None)
+    assert translate(run, *LINES, "--beam-size", "1") == 0
+    assert capsys.readouterr().out == joined(greedy)
 
 
 def test_several_samples_of_each_line(run, capsys):

@@ -51,6 +51,7 @@ class Manner(NamedTuple):
     batch_tokens: int | None
     steering: Steering = Steering()
     placeholders: re.Pattern[str] | None = None  # to be kept
+    scored: bool = True  # scores are wanted
 
 
 class Opening(NamedTuple):
@@ -263,7 +264,13 @@ def _translate(
             steering=manner.steering,
         )
     return translator.translate(
-        texts, manner.search, manner.on_long, manner.batch_tokens, first_line, manner.steering
+        texts,
+        manner.search,
+        manner.on_long,
+        manner.batch_tokens,
+        first_line,
+        manner.steering,
+        scored=manner.scored,
     )
 
 

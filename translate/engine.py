@@ -62,6 +62,8 @@ class Engine(Protocol):
         max_lengths: Sequence[int],
         config: SearchConfig,
         demands: Sequence[Demand] | None = None,
+        *,
+        scored: bool = True,
     ) -> list[list[Hypothesis]]:
         """Return for each row its `config.n_best` best hypotheses (or all, if there are fewer), best first.
 
@@ -73,6 +75,7 @@ class Engine(Protocol):
                 hypotheses end by then, unfinished ones follow, scored by the tokens they have.
             config: how to search; its length ratio has become `max_lengths`.
             demands: of each row; an engine that cannot fulfil any raises UsageError.
+            scored: without, scores may be NaN: a greedy search then needs no softmax.
         """
         ...
 

@@ -54,3 +54,5 @@ class Ensemble(nn.Module):
         for log_probs, _ in others:
             total = torch.logaddexp(total, log_probs)
         return total - math.log(len(steps)), EnsembleState(tuple(each for _, each in steps))
+
+    step_unnormalized = step  # the mean is one of probabilities

@@ -82,9 +82,16 @@ class Seq2Seq(nn.Module):
         self, tokens: Int[Tensor, " R"], state: DecoderState
     ) -> tuple[Float[Tensor, "R V"], DecoderState]:
         """Read one target token in each row; return the log-probabilities of the next one."""
+        logits, state = self.step_unnormalized(tokens, state)
+        return logits.log_softmax(dim=-1), state
+
+    def step_unnormalized(
+        self, tokens: Int[Tensor, " R"], state: DecoderState
+    ) -> tuple[Float[Tensor, "R V"], DecoderState]:
+        """As `step`, but each row's log-probabilities are off by a constant: enough to find the best one."""
         embedded = self.tgt_embedding(tokens) * self.scale
         features, state = self.decoder.step(embedded, state)  # type: ignore[arg-type]  # its own state
-        return self.output(features).float().log_softmax(dim=-1), state
+        return self.output(features).float(), state
 
     def features(
         self, src: Int[Tensor, "B S"], src_mask: Bool[Tensor, "B S"], tgt_in: Int[Tensor, "B T"]

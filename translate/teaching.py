@@ -152,7 +152,7 @@ def _translate(
         [(text, {}) for text in lesson.texts[start : start + TOGETHER]] for start in range(0, total, TOGETHER)
     )
     references = iter(lesson.references or ())
-    manner = Manner(search, "split", None)
+    manner = Manner(search, "split", None, scored=False)
     done, shown = 0, time.monotonic()
     with (
         tqdm(desc="translating", unit="line", total=total, disable=None, leave=False) as bar,

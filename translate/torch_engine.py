@@ -1,5 +1,6 @@
 """The engine that runs any model: our own search over a Seq2Seq's steps."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -48,6 +49,8 @@ class TorchEngine:
         max_lengths: Sequence[int],
         config: SearchConfig,
         demands: Sequence[Demand] | None = None,
+        *,
+        scored: bool = True,
     ) -> list[list[Hypothesis]]:
         """As `Engine.search`. The model searches as in eval mode, and stays in its own."""
         was_training = self.model.training
@@ -55,7 +58,10 @@ class TorchEngine:
         try:
             if demands is None:
                 step, state, limits = self._start(rows, max_lengths)
-                return beam_search(step, state, limits, config, **SPECIAL)
+                if scored or config.beam_size > 1:
+                    return beam_search(step, state, limits, config, **SPECIAL)
+                found = beam_search(self.model.step_unnormalized, state, limits, config, **SPECIAL)
+                return [[one._replace(score=math.nan, log_prob=math.nan) for one in best] for best in found]
             return self._fulfil(rows, max_lengths, config, demands)
         finally:
             self.model.train(was_training)

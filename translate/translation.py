@@ -22,9 +22,8 @@ class Translation(NamedTuple):
 
     src: str
     text: str
-    score: (
-        float  # log-probability over length ** length_penalty; the length counts pieces and end of sentence
-    )
+    # Log-probability over length ** length_penalty; the length counts pieces and end of sentence.
+    score: float
     alternatives: list[tuple[str, float]]  # the n best with their scores, best first
     kept: Kept = ""
 
@@ -46,6 +45,7 @@ class TextOptions(NamedTuple):
     backwards: bool = False  # mark the texts as such to be translated back; the vocabulary is joint
     # What translations have to be like beyond what the model holds best. For engine torch.
     steering: Steering | None = None
+    scored: bool = True  # without, scores may be NaN, which makes a greedy search faster
 
 
 DEFAULT_OPTIONS = TextOptions()
@@ -126,7 +126,7 @@ def search_parts(
     for group in group_by_tokens(slots, options.batch_tokens or engine.batch_tokens):
         together, most = [rows[number] for number in group], [limits[number] for number in group]
         own = None if demands is None else [demands[number] for number in group]
-        hypotheses = engine.search(together, most, search, own)
+        hypotheses = engine.search(together, most, search, own, scored=options.scored)
         for number, best in zip(group, hypotheses, strict=True):
             found[number] = best
     return found

@@ -112,6 +112,8 @@ class Translator:
         batch_tokens: int | None = None,
         first_line: int = 1,
         steering: Steering | None = None,
+        *,
+        scored: bool = True,
     ) -> list[Translation]:
         """As `translate_texts`, with the run's model, and the run's search unless one is given."""
         return translate_texts(
@@ -119,7 +121,9 @@ class Translator:
             self.tokenizers,
             texts,
             search or self.config.search,
-            TextOptions(batch_tokens, on_long, self.max_src_length, first_line, self.backwards, steering),
+            TextOptions(
+                batch_tokens, on_long, self.max_src_length, first_line, self.backwards, steering, scored
+            ),
         )
 
     def align(self, src: str, tgt: str | None = None, level: "Level" = "word") -> "Linked":

@@ -295,7 +295,8 @@ def translate(
     given = {name: value for name in SEARCH_OPTIONS if (value := getattr(options, name)) is not None}
     search = dataclasses.replace(translator.config.search, n_best=1, **given)
     started = time.perf_counter()
-    hypotheses = [translation.text for translation in translator.translate(test_set.sources, search=search)]
+    translations = translator.translate(test_set.sources, search=search, scored=False)
+    hypotheses = [translation.text for translation in translations]
     seconds = time.perf_counter() - started
     rate = len(hypotheses) / seconds
     log.info(

@@ -153,7 +153,7 @@ def run(options: Namespace) -> None:
     # A bar among the lines on a terminal would only be in the way.
     hidden = True if options.out == "-" and sys.stdout.isatty() else None
     text = Text(_records(lines, options), total, text_is_waiting if lines is None else lambda: True)
-    manner = Manner(search, options.on_long, options.batch_tokens, steering, pattern)
+    manner = Manner(search, options.on_long, options.batch_tokens, steering, pattern, options.json)
     kept = Kept(steering)
     with (
         _open_out(options.out) as out,

@@ -117,7 +117,7 @@ def _translated(
     chunks = (records[start : start + CHUNK_LINES] for start in range(0, len(records), CHUNK_LINES))
     text = Text(chunks, len(records), lambda: True)
     wanted = read_steering(options), read_pattern(options)
-    manner = Manner(search, options.on_long, options.batch_tokens, *wanted)
+    manner = Manner(search, options.on_long, options.batch_tokens, *wanted, scored=options.json)
     number = before
     for chunk, translations in translate_text(translator, text, manner, 1, opening_seconds, before + 1):
         for translation, (_, fields) in zip(translations, chunk, strict=True):

@@ -66,6 +66,8 @@ class Ctranslate2Engine:
         max_lengths: Sequence[int],
         config: SearchConfig,
         demands: Sequence[Demand] | None = None,
+        *,
+        scored: bool = True,
     ) -> list[list[Hypothesis]]:
         """As `Engine.search`."""
         if demands is not None:
@@ -74,7 +76,8 @@ class Ctranslate2Engine:
                 "kept and samples are for engine torch"
             )
         sources = [[self._src_names[number] for number in [*row, EOS_ID]] for row in rows]
-        found = self._translate(sources, max(max_lengths), config)
+        scored = scored or config.beam_size > 1
+        found = self._translate(sources, max(max_lengths), config, scored=scored)
         # CTranslate2 has one greatest length for all. It only matters to rows of which a hypothesis came to
         # its own: these search again, together with those that have the same.
         again = defaultdict(list)
@@ -84,19 +87,21 @@ class Ctranslate2Engine:
         for limit, numbers in again.items():
             those = [found[number] for number in numbers]
             if limit < max(max_lengths):
-                those = self._translate([sources[number] for number in numbers], limit, config)
+                those = self._translate([sources[number] for number in numbers], limit, config, scored=scored)
             for number, hypotheses in zip(numbers, those, strict=True):
                 found[number] = _shorten(hypotheses, limit, config.n_best)
         if config.min_length or config.no_repeat_ngram:
             # Where a rule excludes pieces, CTranslate2 shares out their probability among the others.
             found = [[one._replace(log_prob=math.nan) for one in hypotheses] for hypotheses in found]
-        self._score(sources, found)
+        if scored:
+            self._score(sources, found)
         return [_rank(hypotheses, config) for hypotheses in found]
 
     def _translate(
-        self, sources: Sequence[Pieces], limit: int, config: SearchConfig
+        self, sources: Sequence[Pieces], limit: int, config: SearchConfig, *, scored: bool
     ) -> list[list[Hypothesis]]:
         """Search for up to a whole beam of hypotheses; those that do not end have limit + 1 tokens."""
+        unscored = [math.nan] * config.beam_size
         results = self._translator.translate_batch(
             sources,
             beam_size=config.beam_size,
@@ -107,12 +112,12 @@ class Ctranslate2Engine:
             min_decoding_length=min(config.min_length, limit + 1),
             max_input_length=0,  # nothing is cut off
             return_end_token=True,
-            return_scores=True,
+            return_scores=scored,
         )
         return [
             [
                 self._hypothesis(names, score, config.length_penalty)
-                for names, score in zip(result.hypotheses, result.scores, strict=True)
+                for names, score in zip(result.hypotheses, result.scores or unscored, strict=True)
             ]
             for result in results
         ]

@@ -113,7 +113,7 @@ class Validation(Callback):
             self.tokenizers,
             src[mine],
             self.search,
-            TextOptions(max_src_length=self.config.data.max_length, on_long="truncate"),
+            TextOptions(max_src_length=self.config.data.max_length, on_long="truncate", scored=False),
         )
         texts = [""] * len(src)
         # Everybody's, so that all come to the same score, and decide alike.
