@@ -58,11 +58,10 @@ def test_rotating_turns_pairs_of_units_by_the_papers_angles():
     for position in range(6):
         for i in range(SIZE // 2):
             angle = position / 10_000 ** (2 * i / SIZE)
-            # The paper pairs neighbours; here a unit's partner is half the units further.
-            first, second = x[0, 0, position, i].item(), x[0, 0, position, SIZE // 2 + i].item()
+            first, second = x[0, 0, position, 2 * i : 2 * i + 2].tolist()
             turned = complex(first, second) * complex(math.cos(angle), math.sin(angle))
-            assert rotated[0, 0, position, i].item() == pytest.approx(turned.real, abs=1e-5)
-            assert rotated[0, 0, position, SIZE // 2 + i].item() == pytest.approx(turned.imag, abs=1e-5)
+            assert rotated[0, 0, position, 2 * i].item() == pytest.approx(turned.real, abs=1e-5)
+            assert rotated[0, 0, position, 2 * i + 1].item() == pytest.approx(turned.imag, abs=1e-5)
 
 
 def test_rotating_keeps_lengths_and_precision():

@@ -25,12 +25,13 @@ def sinusoids(positions: Int[Tensor, " T"], size: int) -> Float[Tensor, "T E"]:
 def rotate(x: Float[Tensor, "*any T D"], positions: Int[Tensor, " T"]) -> Float[Tensor, "*any T D"]:
     """Turn pairs of units by an angle that grows with the position (Su et al. 2021, equation 34).
 
-    The product of two rotated vectors depends on how far apart they are, not on where they are.
+    The product of two rotated vectors depends on how far apart they are, not on where they are. As complex
+    numbers, pairs are turned by one product, forward and backward.
     """
     angles = _angles(positions, x.shape[-1] // 2)
-    cos, sin = angles.cos(), angles.sin()
-    first, second = x.float().chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1).to(x.dtype)
+    pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
+    turned = pairs * torch.polar(torch.ones_like(angles), angles)
+    return torch.view_as_real(turned).flatten(-2).to(x.dtype)
 
 
 def _angles(positions: Int[Tensor, " T"], count: int) -> Float[Tensor, "T F"]:

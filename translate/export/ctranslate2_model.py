@@ -144,8 +144,8 @@ def build_spec(model: Seq2Seq, config: ModelConfig, tokenizers: Tokenizers, posi
 
 
 def _rotary(positions: Positions) -> dict[str, Any]:
-    """All units of a head are turned, in pairs that lie half a head apart, as `rotate` does."""
-    return {"rotary_dim": 0, "rotary_interleave": False} if positions == "rotary" else {}
+    """All units of a head are turned, in pairs of neighbours, as `rotate` does."""
+    return {"rotary_dim": 0, "rotary_interleave": True} if positions == "rotary" else {}
 
 
 def _self_attention(spec: Any, weights: Weights, name: str) -> None:
