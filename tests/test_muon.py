@@ -21,6 +21,10 @@ def weights(*shapes, seed=0):
     return [nn.Parameter(torch.randn(*shape)) for shape in shapes]
 
 
+def hidden(*matrices, **settings):
+    return [{"params": [*matrices], **settings}]
+
+
 def give_gradients(parameters, seed):
     torch.manual_seed(seed)
     for parameter in parameters:
@@ -69,7 +73,7 @@ def test_a_matrix_is_turned_as_if_it_were_alone():
 def test_steps_are_those_of_the_paper(shape):
     (weight,) = weights(shape)
     start = weight.detach().clone()
-    optimizer = Muon([weight], REST, lr=0.03, weight_decay=0.1, **ADAMW)
+    optimizer = Muon(hidden(weight), REST, lr=0.03, weight_decay=0.1, **ADAMW)
     gradients = []
     for step in range(3):
         give_gradients([weight], step)
@@ -80,10 +84,11 @@ def test_steps_are_those_of_the_paper(shape):
 
 def test_all_else_is_left_to_adamw():
     matrix, table, bias = weights((4, 4), (9, 4), (4,))
-    ours = Muon([matrix], [{"params": [table], "weight_decay": 0.1}, {"params": [bias]}], 0.1, **ADAMW)
+    groups = [{"params": [table], "weight_decay": 0.1}, {"params": [bias]}]
+    ours = Muon(hidden(matrix), groups, 0.1, weight_decay=0.01, **ADAMW)
     copies = weights((4, 4), (9, 4), (4,))[1:]
     groups = [{"params": copies[:1], "weight_decay": 0.1}, {"params": copies[1:]}]
-    theirs = torch.optim.AdamW(groups, 0.1, **ADAMW)
+    theirs = torch.optim.AdamW(groups, 0.1, weight_decay=0.01, **ADAMW)
     for step in range(3):
         give_gradients([table, bias], step)
         give_gradients(copies, step)
@@ -95,7 +100,7 @@ def test_all_else_is_left_to_adamw():
 
 def test_the_schedule_reaches_both():
     matrix, table = weights((4, 4), (9, 4))
-    optimizer = Muon([matrix], [{"params": [table]}], 0.1, **ADAMW)
+    optimizer = Muon(hidden(matrix), [{"params": [table]}], 0.1, **ADAMW)
     torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.0)
     before = [matrix.detach().clone(), table.detach().clone()]
     give_gradients([matrix, table], 0)
@@ -108,7 +113,7 @@ def test_threads_change_no_bit():
     reached = []
     for threads in (1, 3):
         parameters = weights(*shapes)
-        optimizer = Muon(parameters, REST, 0.1, threads=threads, **ADAMW)
+        optimizer = Muon(hidden(*parameters), REST, 0.1, threads=threads, **ADAMW)
         for step in range(3):
             give_gradients(parameters, step)
             optimizer.step()
@@ -119,20 +124,20 @@ def test_threads_change_no_bit():
 def test_matrices_of_one_shape_at_once_are_as_one_by_one():
     """As on a GPU, where a task has all of one shape."""
     parameters, copies = weights((6, 4), (6, 4)), weights((6, 4), (6, 4))
-    optimizer = Muon(parameters, REST, 0.1, **ADAMW)
-    other = Muon(copies, REST, 0.1, **ADAMW)
+    optimizer = Muon(hidden(*parameters), REST, 0.1, **ADAMW)
+    other = Muon(hidden(*copies), REST, 0.1, **ADAMW)
     for step in range(2):
         give_gradients(parameters, step)
         give_gradients(copies, step)
         optimizer.step()
-        other._turn(other.param_groups[0], None, copies)
+        other._turn(None, other.param_groups[0], copies)
     for one, same in zip(parameters, copies, strict=True):
         torch.testing.assert_close(one, same)
 
 
 def test_a_step_of_no_numbers_changes_nothing():
     parameters = weights((4, 4), (9, 4))
-    optimizer = Muon(parameters[:1], [{"params": parameters[1:]}], 0.1, **ADAMW)
+    optimizer = Muon(hidden(parameters[0]), [{"params": parameters[1:]}], 0.1, **ADAMW)
     give_gradients(parameters, 0)
     optimizer.step()
     before = [p.detach().clone() for p in parameters], str(optimizer.state_dict())
@@ -150,7 +155,7 @@ def test_a_step_of_no_numbers_changes_nothing():
 
 def test_a_matrix_without_a_gradient_stays():
     one, other = weights((4, 4), (4, 4))
-    optimizer = Muon([one, other], REST, 0.1, weight_decay=0.1, **ADAMW)
+    optimizer = Muon(hidden(one, other), REST, 0.1, weight_decay=0.1, **ADAMW)
     before = other.detach().clone()
     give_gradients([one], 0)
     optimizer.step()
@@ -159,7 +164,7 @@ def test_a_matrix_without_a_gradient_stays():
 
 def test_a_closure_gives_the_loss():
     (weight,) = weights((4, 4))
-    optimizer = Muon([weight], REST, 0.1, **ADAMW)
+    optimizer = Muon(hidden(weight), REST, 0.1, **ADAMW)
 
     def closure():
         loss = weight.square().sum()
@@ -173,7 +178,7 @@ def test_going_on_from_a_checkpoint_is_exact():
     reached = []
     for interrupted in (False, True):
         parameters = weights((8, 8), (24, 8), (9, 4), (4,))
-        matrices, groups = parameters[:2], [{"params": parameters[2:]}]
+        matrices, groups = hidden(*parameters[:2]), [{"params": parameters[2:]}]
         optimizer = Muon(matrices, groups, 0.1, weight_decay=0.1, **ADAMW)
         for step in range(4):
             if interrupted and step == 2:
@@ -187,7 +192,7 @@ def test_going_on_from_a_checkpoint_is_exact():
 
 
 def names(model):
-    found = set(hidden_matrices(model))
+    found = {weight for group in hidden_matrices(model) for weight in group["params"]}
     return {name for name, parameter in model.named_parameters() if parameter in found}
 
 
@@ -200,8 +205,29 @@ def test_the_matrices_of_transformer_layers_are_turned():
 
 
 def test_a_projection_for_two_is_turned_once():
-    matrices = hidden_matrices(small_model("sinusoidal", "sinusoidal-1", score="symmetric"))
+    groups = hidden_matrices(small_model("sinusoidal", "sinusoidal-1", score="symmetric"))
+    matrices = [weight for group in groups for weight in group["params"]]
     assert len(set(matrices)) == len(matrices)
+
+
+def test_queries_keys_and_values_are_turned_each_by_themselves():
+    model = small_model("sinusoidal", "sinusoidal-2")
+    stacked = {
+        weight for group in hidden_matrices(model) if group.get("parts") == 3 for weight in group["params"]
+    }
+    assert {name for name, p in model.named_parameters() if p in stacked} == {
+        name for name, _ in model.named_parameters() if name.endswith("attention.project.weight")
+    }
+    (whole,), parts = weights((12, 4)), [nn.Parameter(part) for part in weights((12, 4))[0].detach().chunk(3)]
+    optimizer = Muon(hidden(whole, parts=3), REST, 0.1, weight_decay=0.1, **ADAMW)
+    other = Muon(hidden(*parts), REST, 0.1, weight_decay=0.1, **ADAMW)
+    for step in range(3):
+        give_gradients([whole], step)
+        for part, gradient in zip(parts, whole.grad.chunk(3), strict=True):
+            part.grad = gradient
+        optimizer.step()
+        other.step()
+    torch.testing.assert_close(whole.detach(), torch.cat([part.detach() for part in parts]))
 
 
 @pytest.mark.parametrize(

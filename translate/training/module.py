@@ -108,7 +108,7 @@ class TrainingModule(pl.LightningModule):
         """Muon (Jordan et al. 2024) or AdamW (Loshchilov & Hutter 2019); biases and gains are not decayed."""
         decay = self.config.weight_decay
         hidden = hidden_matrices(self.model) if self.config.optimizer == "muon" else []
-        left = set(self.parameters()) - set(hidden)
+        left = set(self.parameters()) - {weight for group in hidden for weight in group["params"]}
         matrices = [p for p in self.parameters() if p in left and p.ndim >= 2]
         vectors = [p for p in self.parameters() if p in left and p.ndim < 2]
         groups: list[dict[str, Any]] = [

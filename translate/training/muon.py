@@ -21,6 +21,7 @@ from torch.distributed.tensor import DTensor, Replicate
 from translate.decoders.transformer import TransformerDecoder
 from translate.encoders import TransformerEncoder
 from translate.model import Seq2Seq
+from translate.transformer import SelfAttention
 
 # The polynomial a x + b x³ + c x⁵, applied so often, brings singular values near one (Jordan et al. 2024).
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -28,25 +29,32 @@ ITERATIONS = 3  # five in the paper, which learn as much in a step, but cost mor
 RMS = 0.2  # of a step's elements at learning rate 1, as AdamW's are: one rate suits both (Liu et al. 2025)
 
 
-def hidden_matrices(model: Seq2Seq) -> list[Tensor]:
-    """The matrices of transformer layers; recurrent ones gain nothing by it."""
-    return [
-        module.weight
+def hidden_matrices(model: Seq2Seq) -> list[dict[str, Any]]:
+    """The matrices of transformer layers, as groups for Muon; recurrent ones gain nothing by it.
+
+    What projects to queries, keys and values is three matrices, one below the other.
+    """
+    modules = [
+        module
         for half in (model.encoder, model.decoder)
         if isinstance(half, TransformerEncoder | TransformerDecoder)
         for module in half.modules()
-        if isinstance(module, nn.Linear)
     ]
+    stacked = [module.project.weight for module in modules if isinstance(module, SelfAttention)]
+    linear = [module.weight for module in modules if isinstance(module, nn.Linear)]
+    alone = [weight for weight in linear if not any(weight is other for other in stacked)]
+    return [{"params": alone}, {"params": stacked, "parts": 3}] if linear else []
 
 
 class Muon(torch.optim.Optimizer):
     """Muon for matrices, AdamW for all else, at one learning rate.
 
     Args:
-        matrices: of hidden layers.
+        hidden: groups of matrices; each matrix consists of so many, one below the other, as `parts` of its
+            group says (1).
         others: AdamW's groups of parameters.
         lr: learning rate.
-        weight_decay: decoupled, of the matrices; groups of others may have their own.
+        weight_decay: decoupled; groups may have their own.
         momentum: share of the old mean of gradients that each step keeps; Nesterov's way.
         threads: of a CPU, each of which computes one matrix at a time.
         adamw: further arguments of AdamW. With `fused`, both leave weights and state as they are where the
@@ -55,7 +63,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        matrices: list[Tensor],
+        hidden: Iterable[dict[str, Any]],
         others: Iterable[dict[str, Any]],
         lr: float,
         weight_decay: float = 0.0,
@@ -63,42 +71,47 @@ class Muon(torch.optim.Optimizer):
         threads: int = 1,
         **adamw: Any,
     ) -> None:
-        turned = {"params": matrices, "weight_decay": weight_decay, "momentum": momentum}
+        turned = [{"parts": 1, "momentum": momentum, **group} for group in hidden]
         rest = list(others)
-        self.adamw = torch.optim.AdamW(rest, lr=lr, **adamw)
+        self.adamw = torch.optim.AdamW(rest, lr=lr, weight_decay=weight_decay, **adamw)
         self.threads = threads
+        self._turned = len(turned)
         self._pool: ThreadPoolExecutor | None = None
-        super().__init__([turned, *rest], self.adamw.defaults)
+        super().__init__([*turned, *rest], self.adamw.defaults)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step."""
         loss = None if closure is None else closure()
         bad: Tensor | None = getattr(self, "found_inf", None)
         # Anew each time, because loading a checkpoint replaces both.
-        self.adamw.param_groups = self.param_groups[1:]
+        self.adamw.param_groups = self.param_groups[self._turned :]
         self.adamw.state = self.state
         if bad is not None:
             self.adamw.found_inf = bad  # type: ignore[attr-defined]
         self.adamw.step()
-        self._turn_all(self.param_groups[0], bad)
+        self._turn_all(bad)
         return loss
 
-    def _turn_all(self, group: dict[str, Any], bad: Tensor | None) -> None:
+    def _turn_all(self, bad: Tensor | None) -> None:
         """Step all matrices: one on each thread of a CPU, all of one shape at once on a GPU."""
         alike: dict[Any, list[Tensor]] = defaultdict(list)
         on_threads = self.threads > 1
-        for weight in group["params"]:
-            if weight.grad is not None:
-                alike[weight.shape, weight if weight.device.type == "cpu" else None].append(weight)
+        for number, group in enumerate(self.param_groups[: self._turned]):
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                on_cpu = weight.device.type == "cpu"
+                alike[number, weight.shape, weight if on_cpu else None].append(weight)
                 # Processes that hold shards have to ask one another in the same order.
-                on_threads &= weight.device.type == "cpu" and not isinstance(weight, DTensor)
+                on_threads &= on_cpu and not isinstance(weight, DTensor)
         if on_threads and self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,))
         mapped = self._pool.map if on_threads and self._pool is not None else map
-        list(mapped(partial(self._turn, group, bad), alike.values()))
+        groups = [self.param_groups[number] for number, *_ in alike]
+        list(mapped(partial(self._turn, bad), groups, alike.values()))
 
     @torch.no_grad()  # here, because a thread does not inherit it
-    def _turn(self, group: dict[str, Any], bad: Tensor | None, weights: list[Tensor]) -> None:
+    def _turn(self, bad: Tensor | None, group: dict[str, Any], weights: list[Tensor]) -> None:
         """Step these matrices, which have one shape."""
         steps = []
         for weight in weights:
@@ -112,8 +125,10 @@ class Muon(torch.optim.Optimizer):
             momentum.lerp_(gradient, 1 - group["momentum"])
             steps.append(_whole(gradient.lerp(momentum, group["momentum"])))
         rate = group["lr"] if bad is None else group["lr"] * (1 - bad)
-        size = RMS * math.sqrt(max(steps[0].shape))
-        for weight, step in zip(weights, orthogonalize(torch.stack(steps)), strict=True):
+        whole = torch.stack(steps)
+        parts = whole.reshape(-1, whole.shape[1] // group["parts"], whole.shape[2])
+        size = RMS * math.sqrt(max(parts.shape[1:]))
+        for weight, step in zip(weights, orthogonalize(parts).view_as(whole), strict=True):
             weight.mul_(1 - rate * group["weight_decay"])
             weight.sub_(_like(step * (rate * size), weight))
 
