@@ -136,9 +136,13 @@ class Muon(torch.optim.Optimizer):
 def orthogonalize(matrices: Float[Tensor, "B R C"]) -> Float[Tensor, "B R C"]:
     """Raise the singular values of each matrix, the larger ones to one or so (0.7 to 1.2); zeros stay."""
     x = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    if x.shape[1] == x.shape[2]:
+        for _ in range(ITERATIONS):
+            x = _factor(x @ x.mT) @ x
+        return x
     tall = x.shape[1] > x.shape[2]
     # All products are with polynomials of X Xᵀ (of Xᵀ X, if that is smaller), which commute: so what X is to
-    # be multiplied by comes first, in matrices of the shorter side.
+    # be multiplied by comes first, in matrices of the shorter side, which needs fewer products if there is one.
     gram = x.mT @ x if tall else x @ x.mT
     factor = product = _factor(gram)
     for _ in range(ITERATIONS - 1):
