@@ -237,7 +237,7 @@ class Queue:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="only the runs of these names")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these runs, NAME or NAME.SEED")
     parser.add_argument(
         "--cores", type=int, nargs="+", default=[0], metavar="CPU", help="one run on each at a time"
     )
@@ -248,7 +248,7 @@ def main() -> int:
     options = parser.parse_args()
     os.chdir(ROOT)
     runs = read_runs(EXPERIMENTS)
-    unknown = set(options.only or ()) - {run.name for run in runs}
+    unknown = set(options.only or ()) - {name for run in runs for name in (run.name, run.label)}
     if unknown:
         sys.exit(f"{EXPERIMENTS} has no {', '.join(sorted(unknown))}")
     options.runs.mkdir(parents=True, exist_ok=True)
@@ -257,7 +257,7 @@ def main() -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             sys.exit(f"another queue works in {options.runs}")
-        chosen = [run for run in runs if options.only is None or run.name in options.only]
+        chosen = [run for run in runs if options.only is None or {run.name, run.label} & {*options.only}]
         queue = Queue(chosen, options.runs, commits=options.commit)
         threads = [threading.Thread(target=queue.work, args=(core,)) for core in options.cores]
         for thread in threads:
