@@ -142,7 +142,7 @@ def orthogonalize(matrices: Float[Tensor, "B R C"]) -> Float[Tensor, "B R C"]:
         return x
     tall = x.shape[1] > x.shape[2]
     # All products are with polynomials of X Xᵀ (of Xᵀ X, if that is smaller), which commute: so what X is to
-    # be multiplied by comes first, in matrices of the shorter side, which needs fewer products if there is one.
+    # be multiplied by comes first, in matrices of the shorter side: fewer products, if there is one.
     gram = x.mT @ x if tall else x @ x.mT
     factor = product = _factor(gram)
     for _ in range(ITERATIONS - 1):
