@@ -135,7 +135,7 @@ class Muon(torch.optim.Optimizer):
 
 def orthogonalize(matrices: Float[Tensor, "B R C"]) -> Float[Tensor, "B R C"]:
     """Raise the singular values of each matrix, the larger ones to one or so (0.7 to 1.2); zeros stay."""
-    x = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    x: Tensor = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     if x.shape[1] == x.shape[2]:
         for _ in range(ITERATIONS):
             x = _factor(x @ x.mT) @ x
