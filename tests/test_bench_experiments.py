@@ -104,7 +104,8 @@ def test_every_run_that_is_listed_has_a_config_and_settings_that_there_are(
     assert runs
     for run in runs:
         config = read_config(parser.parse_args(experiments.training(run, Path("out"))[1:]))
-        assert (config.data.corpus, config.training.seed) == (run.corpus, run.seed)
+        corpus = str(Path("out", f"{run.name}.corpus")) if run.teachers else run.corpus
+        assert (config.data.corpus, config.training.seed) == (corpus, run.seed)
 
 
 def test_the_queue_keeps_what_is_finished_and_goes_on_after_a_failure(experiments, tiny_queue, tmp_path):

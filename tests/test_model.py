@@ -186,11 +186,24 @@ def test_gradients_reach_coverage_which_starts_at_zero(decoder):
     assert [name for name, weight in model.named_parameters() if not weight.grad.abs().sum() > 0] == []
 
 
+def lacks_bfloat16(encoder, decoder):
+    """Whether this processor has no LSTM layer in bfloat16 (oneDNN has none without AVX-512)."""
+    if encoder != "lstm" and "parallel-lstm" not in decoder:
+        return False
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.nn.LSTM(2, 2)(torch.zeros(1, 1, 2))
+    except RuntimeError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize(
     ("encoder", "decoder", "score", "heads"),
     [
         (encoder, decoder, score, 1 + number % 2)
         for number, (score, (encoder, decoder)) in enumerate(itertools.product(SCORES, PAIRS))
+        if not lacks_bfloat16(encoder, decoder)
     ],
 )
 def test_a_training_step_in_bfloat16_is_close_to_one_in_float32(encoder, decoder, score, heads):
