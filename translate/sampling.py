@@ -74,20 +74,21 @@ def draw(
 ) -> Int[Tensor, " R"]:
     """Return a token for each row, by a number of [0, 1): where that falls in the summed probabilities.
 
-    They are summed from the most probable token on, so that what is cut off is the end.
+    They are summed in the order of the tokens: in that of the probabilities, two of nearly the same would
+    change places where other rows are computed beside this one.
     """
     ordered, ids = (log_probs / sampling.temperature).sort(dim=1, descending=True, stable=True)
     if sampling.top_k:
         ordered[:, sampling.top_k :] = -math.inf
-    sums = ordered.softmax(dim=1).cumsum(dim=1)
     if sampling.top_p < 1:
         # A token is kept if the mass before it is less than wanted: the first one always is.
-        beyond = torch.cat([torch.zeros_like(sums[:, :1]), sums[:, :-1]], dim=1) >= sampling.top_p
-        ordered = ordered.masked_fill(beyond, -math.inf)
-        sums = ordered.softmax(dim=1).cumsum(dim=1)
-    possible = (ordered > -math.inf).sum(dim=1, keepdim=True)
-    places = torch.searchsorted(sums, chances[:, None], right=True)
-    return ids.gather(1, places.minimum((possible - 1).clamp(min=0)))[:, 0]
+        probs = ordered.softmax(dim=1)
+        ordered = ordered.masked_fill(probs.cumsum(dim=1) - probs >= sampling.top_p, -math.inf)
+    kept = torch.empty_like(ordered).scatter_(1, ids, ordered)
+    places = torch.searchsorted(kept.softmax(dim=1).cumsum(dim=1), chances[:, None], right=True)
+    every = torch.arange(kept.shape[1], device=kept.device)
+    last = torch.where(kept > -math.inf, every, 0).amax(dim=1, keepdim=True)  # sums may be rounded below one
+    return places.minimum(last)[:, 0]
 
 
 def _last_chance(
