@@ -211,8 +211,11 @@ def test_quantized_weights_are_smaller_and_say_nearly_the_same(quantization, tmp
     sources = [[engine._src_names[number] for number in [*row, EOS_ID]] for row in both.rows]
     theirs = [[one._replace(log_prob=math.nan)] for (one,) in ours]
     engine._score(sources, theirs)
-    for (one,), (other,) in zip(ours, theirs, strict=True):
-        assert one.log_prob / one.length == pytest.approx(other.log_prob / one.length, abs=0.3)
+    off = [
+        abs(one.log_prob - other.log_prob) / one.length for (one,), (other,) in zip(ours, theirs, strict=True)
+    ]
+    assert max(off) < 0.3  # of 1.4 to 1.6 nats a token
+    assert sum(off) / len(off) < 0.15
     export_ctranslate2(run, "float32")
     assert plain < (run.export_path / "model.bin").stat().st_size
 

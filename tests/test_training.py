@@ -20,6 +20,8 @@ from tiny_training import (
 )
 
 from translate.batches import BatchLoader, collate
+from translate.config.model import DecoderConfig, EncoderConfig, ModelConfig
+from translate.errors import UsageError
 from translate.evaluation import bleu
 from translate.platforms import Facts, choose_plan
 from translate.ranks import Place
@@ -30,7 +32,7 @@ from translate.training.clock import Clock
 from translate.training.loss import Objective, batch_loss
 from translate.training.module import TrainingModule
 from translate.training.prepare import prepare_run
-from translate.training.processes import count_processes
+from translate.training.processes import count_processes, plan_training
 from translate.training.schedule import learning_rate_factor
 from translate.training.trainer import resume, train
 from translate.translation import translate_texts
@@ -314,6 +316,27 @@ def test_the_precision_is_chosen_once(fast, tmp_path, monkeypatch):
         assert run.config.training.precision == run.read_json(run.summary_path)["precision"] == chosen
     assert {value.dtype for value in weights(run).values()} == {torch.float32}
     assert float(run.read_metrics()[-1]["valid_nll"]) > 0
+
+
+LSTM = {"cell": "lstm"}
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder"), [(LSTM, {}), ({}, {**LSTM, "layers": 2, "feeding": "parallel"})]
+)
+def test_lstm_layers_in_bfloat16_are_refused_where_the_processor_has_none(
+    encoder, decoder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("translate.training.processes.has_bf16_lstm", lambda: False)
+    model = ModelConfig(encoder=EncoderConfig(**encoder), decoder=DecoderConfig(**decoder))
+    config = tiny_config(tmp_path, precision="bf16", device="cpu")
+    with pytest.raises(
+        UsageError, match="precision bf16: this processor has no LSTM layers in bfloat16: set"
+    ):
+        plan_training(replace(config, model=model), Place())
+    assert plan_training(config, Place()).precision == "bf16"
+    in_float32 = replace(config, training=replace(config.training, precision="float32"), model=model)
+    assert plan_training(in_float32, Place()).precision == "float32"
 
 
 @pytest.mark.parametrize(("device", "processes"), [("cpu", 2), ("cuda", 1)])

@@ -289,7 +289,7 @@ def _work(connection: Connection, opening: Opening, manner: Manner) -> None:
     while True:
         try:
             texts, first_line = connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             sys.exit()
         translations: list[Translation] = []
         failure: Exception | None = None
@@ -299,7 +299,11 @@ def _work(connection: Connection, opening: Opening, manner: Manner) -> None:
         except Exception as error:
             error.add_note(traceback.format_exc())  # shown if it is a bug
             failure = error
-        connection.send(Answer(translations, [messages.get() for _ in range(messages.qsize())], failure))
+        answer = Answer(translations, [messages.get() for _ in range(messages.qsize())], failure)
+        try:
+            connection.send(answer)
+        except ConnectionError:
+            sys.exit()
 
 
 def _open(opening: Opening) -> Translator:

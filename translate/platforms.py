@@ -165,6 +165,19 @@ def measure_bf16_gain() -> float:
     return float32 / bf16
 
 
+@cache
+def has_bf16_lstm() -> bool:
+    """Whether this processor has LSTM layers in bfloat16; tried, since oneDNN has them only with AVX-512."""
+    import torch
+
+    try:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            torch.nn.LSTM(2, 2)(torch.zeros(1, 1, 2))
+    except RuntimeError:
+        return False
+    return True
+
+
 def count_cores() -> int:
     """Cores that this process may use: those it is bound to, but no more than a container's quota."""
     # Not every system can bind a process to cores.

@@ -22,7 +22,8 @@ class Translation(NamedTuple):
 
     src: str
     text: str
-    # Log-probability over length ** length_penalty; the length counts pieces and end of sentence.
+    # Log-probability over length ** length_penalty; the length counts pieces and end of sentence. NaN where
+    # no score was asked for and none was needed.
     score: float
     alternatives: list[tuple[str, float]]  # the n best with their scores, best first
     kept: Kept = ""

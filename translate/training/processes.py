@@ -3,9 +3,18 @@
 import torch
 
 from translate.config import Config
+from translate.config.model import ModelConfig
 from translate.config.training import TrainingConfig
 from translate.errors import UsageError
-from translate.platforms import Plan, choose_plan, choose_processes, count_cores, gather_facts, set_threads
+from translate.platforms import (
+    Plan,
+    choose_plan,
+    choose_processes,
+    count_cores,
+    gather_facts,
+    has_bf16_lstm,
+    set_threads,
+)
 from translate.ranks import Place
 
 
@@ -35,6 +44,11 @@ def check_place(settings: TrainingConfig, place: Place) -> None:
 def plan_training(config: Config, place: Place) -> Plan:
     """Choose device and precision, and whether the GPU holds the pairs and replays recorded steps."""
     plan = choose_plan(config.training.device, config.training.precision, gather_facts())
+    if plan[:2] == ("cpu", "bf16") and _has_lstm_layers(config.model) and not has_bf16_lstm():
+        raise UsageError(
+            "training.precision bf16: this processor has no LSTM layers in bfloat16: set it to float32 or "
+            "auto, or model.encoder.cell and model.decoder.cell to gru"
+        )
     if place.size > 1 and plan.device == "mps":
         raise UsageError("several processes cannot train on device mps: set training.device cpu")
     if place.size > 1 and plan.device == "cuda" and place.local_size > torch.cuda.device_count():
@@ -48,6 +62,14 @@ def plan_training(config: Config, place: Place) -> Plan:
     if by_host or place.size > 1:
         return plan._replace(resident=False, graphs=False)
     return plan._replace(graphs=plan.graphs and config.training.cuda_graphs)
+
+
+def _has_lstm_layers(model: ModelConfig) -> bool:
+    """Whether the model calls torch's LSTM, which reads a whole sentence at once."""
+    encoder, decoder = model.encoder, model.decoder
+    return (encoder.type, encoder.cell) == ("recurrent", "lstm") or (
+        (decoder.type, decoder.cell, decoder.feeding) == ("recurrent", "lstm", "parallel")
+    )
 
 
 def count_processes(config: Config, plan: Plan, place: Place) -> int:
