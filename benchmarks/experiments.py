@@ -8,9 +8,10 @@ translated only by runs that say `test: true`. Of each run and seed are kept its
 validations, its translations and their scores, as `benchmarks/results/experiments/NAME.SEED.json` and
 `NAME.SEED.PART.txt`.
 
-A run may build on others, whose directories have to be there, as NAME.SEED: `teachers` translate its training
-text (all together, with the flags `teach`), `init` names the run whose weights it begins with (of its own
-seed), and `ensemble` trains nothing, but scores what these find together.
+A run may build on others, whose directories have to be there, as NAME.SEED: `lessons` turn its corpus into
+another one, which is the next lesson's (by all `teachers` together, with these `flags`); `init` names the run
+whose weights it begins with (of its own seed), and `ensemble` trains nothing, but scores what these find
+together. A lesson is given once: what it made is known by its name.
 """
 
 import argparse
@@ -38,9 +39,17 @@ from translate.text_files import read_lines
 
 EXPERIMENTS = Path("benchmarks", "experiments.yaml")
 RESULTS = Path("benchmarks", "results", "experiments")
-INHERITED = ("corpus", "config", "settings", "search", "teachers", "teach", "init")
+INHERITED = ("corpus", "config", "settings", "search", "lessons", "init")
 
-TEACHING = threading.Lock()  # the seeds of a run have one training text
+TEACHING = threading.Lock()  # runs may have the same lessons
+
+
+class Lesson(NamedTuple):
+    """What runs make of a corpus."""
+
+    name: str
+    teachers: Sequence[str]  # labels of runs
+    flags: Sequence[str] = ()  # of `teach`
 
 
 class Run(NamedTuple):
@@ -55,8 +64,7 @@ class Run(NamedTuple):
     seed: int
     like: str | None = None  # the run that it is compared with
     why: str = ""
-    teachers: Sequence[str] = ()  # labels of runs
-    teach: Sequence[str] = ()  # flags of `teach`
+    lessons: Sequence[Lesson] = ()
     init: str | None = None  # name of a run
     ensemble: Sequence[str] = ()  # labels of runs
 
@@ -87,8 +95,10 @@ def read_runs(path: Path) -> list[Run]:
         whole = {what: entry.get(what, other.get(what)) for what in ("corpus", "config", "init")}
         for what in ("settings", "search"):
             whole[what] = {**other.get(what, {}), **entry.get(what, {})}
-        for what in ("teachers", "teach"):
-            whole[what] = entry.get(what, other.get(what, []))
+        lessons = entry.get("lessons")
+        whole["lessons"] = (
+            other.get("lessons", []) if lessons is None else [Lesson(**lesson) for lesson in lessons]
+        )
         entries[name] = whole
         about = {what: entry[what] for what in ("test", "like", "why", "ensemble") if what in entry}
         runs += [
@@ -102,31 +112,33 @@ def training(run: Run, folder: Path) -> list[str]:
     train = ["train", *(["--config", run.config] if run.config else [])]
     if run.init:
         train += ["--init-from", str(folder / f"{run.init}.{run.seed}")]
-    train += ["--corpus", str(_taught(run, folder)) if run.teachers else run.corpus]
+    train += ["--corpus", _taught(run.lessons[-1], folder) if run.lessons else run.corpus]
     train += ["--out", str(folder / run.label), "--seed", str(run.seed), "--threads", "1"]
     return [*train, *_flags(run.settings)]
 
 
-def teaching(run: Run, folder: Path) -> list[str]:
-    """Return the words of the command that lets the teachers make the training text."""
-    first, *others = (str(folder / label) for label in run.teachers)
-    teach = ["teach", first, *(["--ensemble", *others] if others else [])]
-    teach += ["--corpus", run.corpus, "--out", str(_taught(run, folder)), "--threads", "1"]
-    return [*teach, *run.teach]
+def teaching(run: Run, folder: Path) -> list[list[str]]:
+    """Return the words of the commands that make the training text, of one lesson after the other."""
+    commands, corpus = [], run.corpus
+    for lesson in run.lessons:
+        first, *others = (str(folder / label) for label in lesson.teachers)
+        teach = ["teach", first, *(["--ensemble", *others] if others else []), "--corpus", corpus]
+        corpus = _taught(lesson, folder)
+        commands.append([*teach, "--out", corpus, "--threads", "1", *lesson.flags])
+    return commands
 
 
-def _taught(run: Run, folder: Path) -> Path:
-    return folder / f"{run.name}.corpus"  # the same for all seeds
+def _taught(lesson: Lesson, folder: Path) -> str:
+    return str(folder / f"{lesson.name}.corpus")
 
 
 def prepare(run: Run, folder: Path, log: Path) -> list[list[str]]:
     """Train, or go on training, after whoever has to teach; return the commands."""
-    directory, commands = folder / run.label, []
-    if run.teachers:
-        commands.append(teaching(run, folder))
+    directory, commands = folder / run.label, teaching(run, folder)
+    for lesson, command in zip(run.lessons, commands, strict=True):
         with TEACHING:
-            if not _taught(run, folder).is_dir():
-                seq2see(commands[-1], log)
+            if not Path(_taught(lesson, folder)).is_dir():
+                seq2see(command, log)
     commands.append(training(run, folder))
     if (directory / "summary.json").is_file():
         return commands
@@ -160,6 +172,7 @@ def carry_out(run: Run, folder: Path) -> dict[str, Any]:
     summaries = [json.loads((each / "summary.json").read_text(encoding="utf-8")) for each in directories]
     return {
         **run._asdict(),
+        "lessons": [lesson._asdict() for lesson in run.lessons],
         "difference": difference(run, corpus["tgt_lang"]),
         "commands": [shlex.join(["seq2see", *command]) for command in commands],
         "corpus_is": corpus,

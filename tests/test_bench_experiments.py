@@ -104,7 +104,7 @@ def test_every_run_that_is_listed_has_a_config_and_settings_that_there_are(
     assert runs
     for run in runs:
         config = read_config(parser.parse_args(experiments.training(run, Path("out"))[1:]))
-        corpus = str(Path("out", f"{run.name}.corpus")) if run.teachers else run.corpus
+        corpus = str(Path("out", f"{run.lessons[-1].name}.corpus")) if run.lessons else run.corpus
         assert (config.data.corpus, config.training.seed) == (corpus, run.seed)
 
 
@@ -208,8 +208,9 @@ def test_the_page_has_the_tables_of_the_kept_results(pytestconfig, monkeypatch):
 def test_a_run_may_build_on_others(experiments, listed):
     path = listed(
         "- {name: a, corpus: c, seeds: [1, 2]}\n"
-        "- {name: b, like: a, seeds: [2], init: a, teachers: [a.1, a.2], teach: [--keep], settings: {x: 1}}\n"
-        "- {name: d, like: b, teachers: [], seeds: [1]}\n"
+        "- {name: b, like: a, seeds: [2], init: a, settings: {x: 1}, lessons: ["
+        "{name: l, teachers: [a.1, a.2], flags: [--keep]}, {name: m, teachers: [z.1]}]}\n"
+        "- {name: d, like: b, lessons: [], seeds: [1]}\n"
         "- {name: e, like: a, ensemble: [a.1, a.2]}\n"
     )
     first, _, taught, started, together = experiments.read_runs(path)
@@ -217,27 +218,32 @@ def test_a_run_may_build_on_others(experiments, listed):
     assert experiments.training(first, folder) == (
         ["train", "--corpus", "c", "--out", "runs/a.1", "--seed", "1", "--threads", "1"]
     )
-    assert " ".join(experiments.teaching(taught, folder)) == (
-        "teach runs/a.1 --ensemble runs/a.2 --corpus c --out runs/b.corpus --threads 1 --keep"
-    )
+    assert [" ".join(command) for command in experiments.teaching(taught, folder)] == [
+        "teach runs/a.1 --ensemble runs/a.2 --corpus c --out runs/l.corpus --threads 1 --keep",
+        "teach runs/z.1 --corpus runs/l.corpus --out runs/m.corpus --threads 1",
+    ]
     assert " ".join(experiments.training(taught, folder)) == (
-        "train --init-from runs/a.2 --corpus runs/b.corpus --out runs/b.2 --seed 2 --threads 1 --x 1"
+        "train --init-from runs/a.2 --corpus runs/m.corpus --out runs/b.2 --seed 2 --threads 1 --x 1"
     )
     assert " ".join(experiments.training(started, folder)) == (
         "train --init-from runs/a.1 --corpus c --out runs/d.1 --seed 1 --threads 1 --x 1"
     )
     assert together.ensemble == ["a.1", "a.2"]
-    assert (together.teachers, together.init) == ([], None)
+    assert (together.lessons, together.init) == ([], None)
 
 
 def test_teachers_a_beginning_and_an_ensemble(experiments, tiny_queue, tmp_path):
     corpus, config, ran = tiny_queue(valid=numbers(8)[:4])
     plain = experiments.Run("plain", corpus, config, {}, {}, False, 1)
-    taught = plain._replace(name="taught", teachers=["plain.1"], teach=["--keep"], init="plain")
+    lessons = [experiments.Lesson("lesson", ["plain.1"], ["--keep"])]
+    taught = plain._replace(name="taught", lessons=lessons, init="plain")
+    again = taught._replace(name="again")
     together = plain._replace(name="together", like="plain", ensemble=["plain.1", "taught.1"])
     results = [experiments.carry_out(run, tmp_path) for run in (plain, taught, together)]
     assert ran == ["train", "evaluate", "teach", "train", "evaluate", "evaluate"]
-    lines = (tmp_path / "taught.corpus" / "train.en").read_text(encoding="utf-8").splitlines()
+    experiments.prepare(again, tmp_path, tmp_path / "log")
+    assert ran[6:] == ["train"], "what the lesson made is there"
+    lines = (tmp_path / "lesson.corpus" / "train.en").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 80
     assert [len(result["commands"]) for result in results] == [2, 3, 1]
     minutes = [result["summary"]["minutes"] for result in results]
