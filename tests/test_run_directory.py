@@ -10,7 +10,7 @@ from tiny import tiny_run, tiny_tokenizers
 from translate.config import Config
 from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError, UsageError
-from translate.run_directory import RunDirectory
+from translate.run_directory import FORMAT, RunDirectory
 from translate.run_directory.checkpoints import find_checkpoint, save_checkpoint
 from translate.run_directory.exports import find_export, save_export
 from translate.tokenizer import Tokenizer, Tokenizers
@@ -166,13 +166,13 @@ def test_truncated_weights_are_damaged(length, run):
         run.load_model()
 
 
-def change_weights(run: RunDirectory, change) -> None:
+def change_weights(run: RunDirectory, change, **metadata: str) -> None:
     """Save other tensors under the same tokenizers."""
     tensors = load_file(run.weights_path)
     change(tensors)
     tokenizers = run.tokenizers()
     fingerprint = f"{tokenizers.src.sha256} {tokenizers.tgt.sha256}"
-    save_file(tensors, run.weights_path, {"tokenizers": fingerprint})
+    save_file(tensors, run.weights_path, {"tokenizers": fingerprint, "format": FORMAT, **metadata})
 
 
 @pytest.mark.parametrize(
@@ -189,6 +189,21 @@ def test_weights_of_another_model_are_refused(change, run):
     message = r"model\.safetensors does not fit the model in .*config\.yaml: the two belong together"
     with pytest.raises(InputError, match=message):
         run.load_model()
+
+
+def test_weights_that_meant_something_else_are_refused(run):
+    change_weights(run, lambda tensors: None, format="1")
+    message = (
+        r"model\.safetensors has weights of format 1, .* computes with format 2: train again, or use the"
+    )
+    with pytest.raises(InputError, match=message):
+        run.load_model()
+    for path in (run.ids_path, run.valid_src_path, run.valid_tgt_path, run.data_path):
+        path.touch()
+    with pytest.raises(InputError, match=message):
+        run.check_resumable()
+    run.weights_path.write_bytes(b"damaged")
+    run.check_resumable()  # they are written anew
 
 
 # Exports

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from translate.tokenizer import Tokenizers
 
 MADE_BY = "a run directory is made by `seq2see train --out DIR`"
+# Of weights: another number when the same ones come to mean something else to the model. Without any, they are
+# of when rotary positions turned pairs of units that lie half a head apart.
+FORMAT = "2"
 
 
 class RunDirectory:
@@ -165,7 +169,8 @@ class RunDirectory:
         with aside(self.weights_path) as new:
             try:
                 # save_model, not save_file: tied weights share memory.
-                save_model(model, str(new), metadata={"tokenizers": fingerprint(tokenizers)})
+                metadata = {"tokenizers": fingerprint(tokenizers), "format": FORMAT}
+                save_model(model, str(new), metadata=metadata)
             except SafetensorError as error:
                 raise OSError(None, str(error), str(self.weights_path)) from error
             shutil.copymode(self.config_path, new)  # safetensors lets nobody else read it
@@ -174,7 +179,7 @@ class RunDirectory:
         """Load the trained model, ready to translate.
 
         Raises:
-            InputError: no weights yet, damaged weights, weights of another model or tokenizer.
+            InputError: no weights yet, damaged weights, weights of another model, tokenizer or format.
         """
         self.need_weights()
         tokenizers = self.tokenizers()
@@ -191,22 +196,22 @@ class RunDirectory:
         """Give a model the weights that training begins with.
 
         Raises:
-            InputError: they are damaged, or of another model or tokenizer.
+            InputError: they are damaged, or of another model, tokenizer or format.
         """
         self._load(self.initial_path, model, tokenizers)
 
     def _load(self, path: Path, model: "Seq2Seq", tokenizers: "Tokenizers") -> None:
-        from safetensors import SafetensorError, safe_open
+        from safetensors import SafetensorError
         from safetensors.torch import load_model
 
         try:
-            with safe_open(str(path), framework="pt") as file:
-                metadata = file.metadata() or {}
+            metadata = _read_metadata(path)
             if metadata.get("tokenizers") != fingerprint(tokenizers):
                 raise InputError(
                     f"{path} was trained with another tokenizer than the one in {self.path}: "
                     "the two belong together; restore both from the same run"
                 )
+            self._check_format(path, metadata)
             load_model(model, str(path))
         except (SafetensorError, OSError) as error:
             raise InputError(f"{path} is damaged ({error}): restore it or train again") from None
@@ -214,6 +219,14 @@ class RunDirectory:
             raise InputError(
                 f"{path} does not fit the model in {self.config_path}: the two belong together"
             ) from None
+
+    @staticmethod
+    def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
+        if metadata.get("format") != FORMAT:
+            raise InputError(
+                f"{path} has weights of format {metadata.get('format', 1)}, but this version of seq2see "
+                f"computes with format {FORMAT}: train again, or use the version that they were trained with"
+            )
 
     def weights_written(self) -> int:
         """When the weights were written, in nanoseconds; InputError if there are none yet."""
@@ -363,13 +376,17 @@ class RunDirectory:
         return _read_lines(self.valid_src_path), _read_lines(self.valid_tgt_path)
 
     def check_resumable(self) -> None:
-        """Raise InputError when something is missing that training needs besides a checkpoint."""
+        """Raise InputError when what training needs besides a checkpoint is missing, or of another format."""
+        from safetensors import SafetensorError
+
         pairs = self.windows_file if self.config.data.window else self.ids_path
         for path in (pairs, self.valid_src_path, self.valid_tgt_path, self.data_path):
             if not path.exists():
                 raise InputError(
                     f"{path} is missing: training cannot go on without it; restore it, or train again"
                 )
+        with suppress(FileNotFoundError, SafetensorError):  # none yet, or damaged: there will be new ones
+            self._check_format(self.weights_path, _read_metadata(self.weights_path))
 
     def save_json(self, path: Path, value: object) -> None:
         """Write summary.json, evaluation.json or the like."""
@@ -390,6 +407,13 @@ class RunDirectory:
 def fingerprint(tokenizers: "Tokenizers") -> str:
     """What weights and exports know their tokenizers by."""
     return f"{tokenizers.src.sha256} {tokenizers.tgt.sha256}"
+
+
+def _read_metadata(path: Path) -> dict[str, str]:
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="pt") as file:
+        return file.metadata() or {}
 
 
 def _read_lines(path: Path) -> list[str]:
