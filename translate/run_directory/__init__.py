@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from translate.tokenizer import Tokenizers
 
 MADE_BY = "a run directory is made by `seq2see train --out DIR`"
-# Of weights: another number when the same ones come to mean something else to the model. Without any, they are
-# of when rotary positions turned pairs of units that lie half a head apart.
+# Of weights: another number when the same ones come to mean something else to the model. Those without
+# any are older than the present rotary positions, which turn pairs of neighbouring units.
 FORMAT = "2"
 
 
