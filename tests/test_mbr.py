@@ -104,3 +104,8 @@ def test_several_translations_of_a_line_and_one_chosen_are_refused_together():
     message = r"^search\.mbr is 3, which chooses one translation, but search\.n_best is 2: leave one at"
     with pytest.raises(UsageError, match=message):
         SearchConfig(beam_size=4, mbr=3, n_best=2)
+
+
+def test_a_single_one_is_chosen_though_nobody_asked_how_probable_it_is():
+    """As greedy search without scores leaves it."""
+    assert choose(["one"], [math.nan]) == 0
