@@ -23,7 +23,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,7 +41,7 @@ EXPERIMENTS = Path("benchmarks", "experiments.yaml")
 RESULTS = Path("benchmarks", "results", "experiments")
 INHERITED = ("corpus", "config", "settings", "search", "lessons", "init")
 
-TEACHING = threading.Lock()  # runs may have the same lessons
+TEACHING: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # runs may share a lesson
 
 
 class Lesson(NamedTuple):
@@ -136,7 +136,7 @@ def prepare(run: Run, folder: Path, log: Path) -> list[list[str]]:
     """Train, or go on training, after whoever has to teach; return the commands."""
     directory, commands = folder / run.label, teaching(run, folder)
     for lesson, command in zip(run.lessons, commands, strict=True):
-        with TEACHING:
+        with TEACHING[lesson.name]:
             if not Path(_taught(lesson, folder)).is_dir():
                 seq2see(command, log)
     commands.append(training(run, folder))
