@@ -528,6 +528,7 @@ def test_nothing_is_wider_than_a_phone_and_what_is_touched_is_large_enough(open_
     translate(page, api, f"{TEXT} {'Donaudampfschifffahrtsgesellschaft' * 3}\n{OTHER}")
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     words(page).nth(1).tap()
+    expect(words(page).nth(1)).to_have_class(re.compile(r"\bactive\b"))
     assert lit(page, "tgt", "active")[0] == 1
     sizes = page.locator("button:visible, select:visible").evaluate_all(
         "all => all.map(it => [it.getBoundingClientRect().width, it.getBoundingClientRect().height])"

@@ -42,7 +42,8 @@ class Translator:
         engine: torch runs every model; ctranslate2 an export of exactly the run's weights, faster and without
             importing torch; auto takes ctranslate2 where it can, and says why if there is an export, but not
             a usable one.
-        threads: of the processor (of torch's, in this whole process); 0: one per core.
+        threads: of the processor, for translating and for aligning (torch's are those of this whole process);
+            0: one per core.
         backwards: from the language that the run calls its target to its source.
         ensemble: run directories of models that choose each piece together with the run's, by the mean of
             their probabilities. They have the run's tokenizers; search is as the run's config says.
@@ -79,10 +80,10 @@ class Translator:
             self._check_fits(member)
         self.weights_written = tuple(member.weights_written() for member in self.members)
         self.max_src_length = min(member.config.data.max_length for member in self.members)
-        self._device = device
+        self._device, self._threads = device, threads
         self._model: Seq2Seq | None = None
         self._loading = Lock()
-        self.engine = self._open_engine(engine, threads)
+        self.engine = self._open_engine(engine)
 
     @property
     def model(self) -> "Seq2Seq":
@@ -214,14 +215,15 @@ class Translator:
             )
 
     def _load(self, run: RunDirectory) -> "Seq2Seq":
+        set_threads(self._threads)
         model = run.load_model(choose_plan(self._device, "float32", gather_facts()).device)
         model.lay_out_for_translating()
         return model
 
-    def _open_engine(self, choice: EngineChoice, threads: int) -> Engine:
+    def _open_engine(self, choice: EngineChoice) -> Engine:
         if choice != "torch":
             try:
-                return self._open_export(threads)
+                return self._open_export()
             except (InputError, UsageError) as error:
                 if choice == "ctranslate2":
                     raise
@@ -230,14 +232,13 @@ class Translator:
         from translate.ensemble import Ensemble
         from translate.torch_engine import TorchEngine
 
-        set_threads(threads)
         others = [self._load(member) for member in self.members[1:]]
         return TorchEngine(
             Ensemble([self.model, *others]) if others else self.model,
             partial(goes_on_word, self.tokenizers.tgt),
         )
 
-    def _open_export(self, threads: int) -> Engine:
+    def _open_export(self) -> Engine:
         from translate.export.ctranslate2_engine import Ctranslate2Engine
 
         path = self.directory.path
@@ -255,4 +256,4 @@ class Translator:
                 f"{export.path} was made from other weights than those in {path} now: make it anew with "
                 f"`seq2see export {path}`"
             )
-        return Ctranslate2Engine(export, self.tokenizers, threads or count_cores())
+        return Ctranslate2Engine(export, self.tokenizers, self._threads or count_cores())
