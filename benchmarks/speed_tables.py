@@ -15,6 +15,7 @@ from quality_table import ROOT, insert_table
 
 RESULTS = ROOT / "benchmarks" / "results"
 TRAINING, TRANSLATING = RESULTS / "train_speed.json", RESULTS / "translate_speed.json"
+FRONTIER = RESULTS / "frontier.json"  # as TRANSLATING, of fewer systems and more models
 CORES = RESULTS / "train_cores.json"
 STARTING = RESULTS / "start.json"
 BUDGETS = RESULTS / "budget.json"
@@ -81,6 +82,38 @@ def translation_tables(results: Results) -> str:
             f"{_corpus(results)}, test2016, the weights of {configs}, length penalty "
             f"{settings['length_penalty']}; {_repeats(results, 'sentences')}. {_parts(results)}"
             f"{_machine(results)} BLEU: `{signatures.pop()}`.",
+        ]
+    )
+
+
+def frontier_table(results: Results) -> str:
+    """All models and engines with large batches, the fastest first, as Markdown: speed against BLEU."""
+    batch = max(row["batch"] for row in results["rows"])
+    rows = sorted(
+        (row for row in results["rows"] if row["batch"] == batch),
+        key=lambda row: -median(_rates(row, "sentences")),
+    )
+    reference = {
+        row["beam"]: median(_rates(row, "sentences"))
+        for row in rows
+        if (row["system"], row["precision"], row["malloc"]) == ("ctranslate2", "int8", "stock")
+    }
+    table = []
+    for row in rows:
+        rate = median(_rates(row, "sentences"))
+        label = _label({**row, "model": "other"}, TRANSLATED)
+        times = f"{rate / reference[row['beam']]:.2f}"
+        bleu = f"{row['measurements'][0]['score']['value']:.1f}"
+        table.append([label, row["precision"], _search(row["beam"]), f"{rate:,.0f}", times, bleu])
+    header = ["", "precision", "search", "sentences/s", "beside CTranslate2 in int8", "BLEU"]
+    signatures = {row["measurements"][0]["score"]["signature"] for row in rows}
+    return "\n".join(
+        [
+            *_table(header, table),
+            "",
+            f"{_corpus(results)}, test2016, batches of {batch}, length penalty "
+            f"{results['settings']['length_penalty']}; {_repeats({'rows': rows}, 'sentences')}. "
+            f"{_machine({**results, 'rows': rows})} BLEU: `{' and '.join(sorted(signatures))}`.",
         ]
     )
 
@@ -295,6 +328,7 @@ PARTS = (
         translation_tables,
         ("<!-- translation speed: begin -->", "<!-- translation speed: end -->"),
     ),
+    (FRONTIER, frontier_table, ("<!-- frontier: begin -->", "<!-- frontier: end -->")),
     (ALIGNING, aligning_table, ("<!-- aligning: begin -->", "<!-- aligning: end -->")),
     (STARTING, starting_table, ("<!-- start: begin -->", "<!-- start: end -->")),
     (SERVING, serving_table, ("<!-- serving: begin -->", "<!-- serving: end -->")),

@@ -2,7 +2,7 @@
 
     python benchmarks/quality.py --corpus data/multi30k_de_en --only multi30k_transformer multi30k_bahdanau
     python benchmarks/translate_speed.py --corpus data/multi30k_de_en --run runs/multi30k_transformer \
-        --recurrent-run runs/multi30k_bahdanau --other-runs runs/multi30k_deep
+        --recurrent-run runs/multi30k_bahdanau
     python benchmarks/speed_tables.py
 
 The peers are given the weights of the run, so that all of them look for the same translations; what they find

@@ -127,6 +127,30 @@ def test_a_score_of_a_part_of_the_test_set_stands_beside_that_of_seq2see(speed_t
     assert "1,000 sentences with batch 64; 250 with JoeyNMT's transformer and batch 64." in lines[-1]
 
 
+def test_the_frontier_has_the_fastest_first_and_beside_ctranslate2_with_the_same_search(speed_tables):
+    def int8(config, *of):
+        return {**translated(*of), "config": config, "precision": "int8", "engine": "ctranslate2"}
+
+    rows = [
+        translated("seq2see", 1, 64, 4.0, 39.84),
+        translated("seq2see", 1, 1, 0.1, 39.84),
+        {**int8("four", "ctranslate2", 1, 64, 2.0, 39.8), "malloc": "stock"},
+        {**int8("four", "ctranslate2", 5, 64, 8.0, 41.1), "malloc": "stock"},
+        {**int8("deep", "seq2see", 5, 64, 5.0, 41.0), "model": "other"},
+    ]
+    for row in rows:
+        row["measurements"][0]["versions"]["ctranslate2"] = "4.8.5"
+    lines = speed_tables.frontier_table({**TRANSLATING, "rows": rows}).splitlines()
+
+    assert lines[2:6] == [
+        "| CTranslate2 4.8.5, called directly, four | int8 | greedy | 500 | 1.00 | 39.8 |",
+        "| **seq2see**, multi30k_transformer | float32 | greedy | 250 | 0.50 | 39.8 |",
+        "| **seq2see**, deep, engine CTranslate2 | int8 | beam 5 | 200 | 1.60 | 41.0 |",
+        "| CTranslate2 4.8.5, called directly, four | int8 | beam 5 | 125 | 1.00 | 41.1 |",
+    ]
+    assert "batches of 64" in lines[-1]
+
+
 BUDGETS = {
     "machine": MACHINE,
     "rows": [
