@@ -12,7 +12,7 @@ from tiny import tiny_run
 from translate.config_files import load_config
 from translate.corpora.corpus import find_files
 from translate.errors import InputError
-from translate.run_directory import RunDirectory
+from translate.run_directory import FORMAT, RunDirectory
 from translate.run_directory.checkpoints import find_checkpoint, save_checkpoint
 from translate.training.trainer import resume
 
@@ -25,7 +25,7 @@ def run(tmp_path):
     run = RunDirectory.open(tiny_run(tmp_path))
     run.ids_path.mkdir()
     run.save_valid([("a", "b")])
-    run.save_json(run.data_path, {})
+    run.save_json(run.data_path, {"format": FORMAT})
     return run
 
 

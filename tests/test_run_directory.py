@@ -193,17 +193,19 @@ def test_weights_of_another_model_are_refused(change, run):
 
 def test_weights_that_meant_something_else_are_refused(run):
     change_weights(run, lambda tensors: None, format="1")
-    message = (
-        r"model\.safetensors has weights of format 1, .* computes with format 2: train again, or use the"
-    )
+    message = r"model\.safetensors is of format 1, .* computes with format 2: train again, or use the version"
     with pytest.raises(InputError, match=message):
         run.load_model()
-    for path in (run.ids_path, run.valid_src_path, run.valid_tgt_path, run.data_path):
+
+
+def test_a_run_whose_weights_will_mean_something_else_does_not_go_on(run):
+    for path in (run.ids_path, run.valid_src_path, run.valid_tgt_path):
         path.touch()
-    with pytest.raises(InputError, match=message):
+    run.save_json(run.data_path, {"format": FORMAT})
+    run.check_resumable()
+    run.save_json(run.data_path, {})
+    with pytest.raises(InputError, match=r"data\.json is of format 1, .* computes with format 2"):
         run.check_resumable()
-    run.weights_path.write_bytes(b"damaged")
-    run.check_resumable()  # they are written anew
 
 
 # Exports

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -221,11 +220,11 @@ class RunDirectory:
             ) from None
 
     @staticmethod
-    def _check_format(path: Path, metadata: Mapping[str, str]) -> None:
-        if metadata.get("format") != FORMAT:
+    def _check_format(path: Path, about: Mapping[str, Any]) -> None:
+        if about.get("format") != FORMAT:
             raise InputError(
-                f"{path} has weights of format {metadata.get('format', 1)}, but this version of seq2see "
-                f"computes with format {FORMAT}: train again, or use the version that they were trained with"
+                f"{path} is of format {about.get('format', 1)}, but this version of seq2see computes with "
+                f"format {FORMAT}: train again, or use the version that the run was trained with"
             )
 
     def weights_written(self) -> int:
@@ -377,16 +376,13 @@ class RunDirectory:
 
     def check_resumable(self) -> None:
         """Raise InputError when what training needs besides a checkpoint is missing, or of another format."""
-        from safetensors import SafetensorError
-
         pairs = self.windows_file if self.config.data.window else self.ids_path
         for path in (pairs, self.valid_src_path, self.valid_tgt_path, self.data_path):
             if not path.exists():
                 raise InputError(
                     f"{path} is missing: training cannot go on without it; restore it, or train again"
                 )
-        with suppress(FileNotFoundError, SafetensorError):  # none yet, or damaged: there will be new ones
-            self._check_format(self.weights_path, _read_metadata(self.weights_path))
+        self._check_format(self.data_path, self.read_json(self.data_path))
 
     def save_json(self, path: Path, value: object) -> None:
         """Write summary.json, evaluation.json or the like."""

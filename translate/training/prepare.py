@@ -16,7 +16,7 @@ from translate.config import Config
 from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.platforms import count_cores, give_back_freed_memory
-from translate.run_directory import RunDirectory
+from translate.run_directory import FORMAT, RunDirectory
 from translate.stored_pairs import write_links, write_text
 from translate.teaching import kept_beside
 from translate.tokenizer import Tokenizer, Tokenizers, train_tokenizers
@@ -117,8 +117,12 @@ def _resolve(config: Config, text: Text, tokenizers: Tokenizers, old: RunDirecto
 def _describe(
     text: Text, parts: Sequence[Part], hashes: Sequence[str], used: Sequence[int], old: RunDirectory | None
 ) -> dict[str, Any]:
-    """What the model card says of the data; the hashes tell whether two runs had the same."""
+    """What the model card says of the data; the hashes tell whether two runs had the same.
+
+    The format is that of the weights to come: training goes on only where they will mean the same.
+    """
     about: dict[str, Any] = {
+        "format": FORMAT,
         "from": parts[0].origin,
         "train_pairs": len(text.train),
         "train_pairs_used": used[0],
