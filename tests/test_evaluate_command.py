@@ -318,7 +318,10 @@ def test_an_output_file_in_no_folder_is_refused_before_translating(run_path, tmp
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("[{", r"is damaged \(.*\): move it away"), ('{"a": 1}', "is not a list of evaluations")],
+    [
+        ("[{", r"is damaged \(Expecting .*\): restore it, or remove it$"),
+        ('{"a": 1}', "is not a list of evaluations: restore it"),
+    ],
 )
 def test_a_damaged_evaluation_file_is_refused_before_translating_and_kept(run_path, content, message):
     (run_path / "evaluation.json").write_text(content)

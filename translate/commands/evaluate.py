@@ -343,12 +343,9 @@ def _score(test_set: TestSet, hypotheses: Sequence[str], how: Entry, *, tokenize
 def _read_entries(directory: RunDirectory) -> list[Entry]:
     """Return what evaluation.json holds, before any work that would be lost."""
     path = directory.evaluation_path
-    try:
-        entries = directory.read_json(path) or []
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}): move it away, and a new one is made") from None
+    entries = directory.read_json(path) or []
     if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
-        raise InputError(f"{path} is not a list of evaluations: move it away, and a new one is made")
+        raise InputError(f"{path} is not a list of evaluations: restore it, or remove it")
     return entries
 
 

@@ -6,8 +6,8 @@ structure stays as it was. Started by torchrun or srun, all processes share the 
 after it was stopped, such a job goes on with what is missing in --out.
 
 With --json each line out is an object: src, translation, score and, with --n-best, alternatives, with
---ensemble, the runs as ensemble. Otherwise
---n-best gives lines `number ||| translation ||| score`, where lines in are numbered from 0 (as Moses does).
+--ensemble, the runs as ensemble. Otherwise --n-best gives lines `number ||| translation ||| score`, where
+lines in are numbered from 0 (as Moses does).
 Scores are log-probabilities, divided by length ** length_penalty.
 """
 
