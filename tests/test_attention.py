@@ -16,12 +16,10 @@ from translate.attention import (
     ScaledDotAttention,
     attention,
     build_attention,
-    fused_attention,
-    join_heads,
     normalize,
-    split_heads,
 )
 from translate.config.model import Normalizer, Score
+from translate.fused_attention import SHORT, fused_attention, join_heads, split_heads
 
 SCORES = get_args(Score)
 NORMALIZERS = get_args(Normalizer)
@@ -528,6 +526,42 @@ def test_the_fused_kernel_can_look_back_only():
     earlier = torch.ones(4, 4, dtype=torch.bool).tril()[None, None]
     expected = attention(query, key, value, earlier)[0]
     torch.testing.assert_close(fused_attention(query, key, value, causal=True), expected)
+
+
+@pytest.mark.parametrize("length", [1, 7, SHORT, SHORT + 1])
+def test_in_training_the_fused_kernel_has_the_gradients_of_the_function(length):
+    torch.manual_seed(length)
+    lengths = [length, (length + 1) // 2]
+    mask = lengths_mask(lengths, length)[:, None, None]
+    earlier = torch.ones(length, length, dtype=torch.bool).tril()[None, None]
+    for causal, visible in ((False, mask), (True, earlier)):
+        found = []
+        for function in (fused_attention, attention):
+            torch.manual_seed(0)
+            # Not head by head in memory, as projections are not.
+            inputs = [torch.randn(2, length, 3, 5).transpose(1, 2).requires_grad_() for _ in range(3)]
+            if function is attention:
+                output = attention(*inputs, visible)[0]
+            else:
+                output = fused_attention(*inputs, None if causal else visible, causal=causal)
+            output.square().sum().backward()
+            found.append([output.detach(), *(x.grad for x in inputs)])
+        for ours, plain in zip(*found, strict=True):
+            torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-5)
+
+
+def test_in_training_short_attention_has_the_right_gradients_in_double_precision():
+    torch.manual_seed(0)
+    inputs = [torch.randn(2, 3, n, 4, dtype=torch.double, requires_grad=True) for n in (4, 5, 5)]
+    mask = lengths_mask([5, 2], 5)[:, None, None]
+    assert torch.autograd.gradcheck(lambda *x: fused_attention(*x, mask), inputs)
+    assert torch.autograd.gradcheck(lambda *x: fused_attention(*x), inputs)
+
+
+def test_in_training_many_queries_may_ask_few_keys():
+    query = torch.randn(2, 3, SHORT + 4, 5, requires_grad=True)
+    key, value = torch.randn(2, 3, 6, 5), torch.randn(2, 3, 6, 2)
+    torch.testing.assert_close(fused_attention(query, key, value), attention(query, key, value)[0])
 
 
 def test_heads_are_neighbouring_units_and_are_joined_as_they_were_split():

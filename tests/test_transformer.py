@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from translate.attention import attention, split_heads
+from translate.attention import attention
+from translate.fused_attention import split_heads
 from translate.transformer import CACHE_GROWTH, FeedForward, KeyValueCache, SelfAttention, rotate, sinusoids
 
 SIZE = 8

@@ -19,16 +19,21 @@ passed in for one step or for all steps.
 """
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from entmax import entmax15, sparsemax
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from translate.config.model import Normalizer, Score
+from translate.fused_attention import (
+    full_precision,
+    fused_attention,
+    join_heads,
+    precise,
+    split_heads,
+)
 
 
 def attention(
@@ -181,7 +186,7 @@ class Attention(nn.Module):
         keys = split_heads(self.project_key(values), self.heads)
         averaged = split_heads(self.project_value(values), self.heads)
         # Head by head in memory, as products want them at every step.
-        return Memory(_precise(averaged).contiguous(), _precise(keys).contiguous(), mask)
+        return Memory(precise(averaged).contiguous(), precise(keys).contiguous(), mask)
 
     def score(
         self,
@@ -206,8 +211,8 @@ class Attention(nn.Module):
         """
         if coverage is not None:  # each row's keys are its own
             memory = memory.repeated()
-        queries = _precise(split_heads(memory.by_source(self.project_query(query)), self.heads))
-        with _full_precision(query.device):
+        queries = precise(split_heads(memory.by_source(self.project_query(query)), self.heads))
+        with full_precision(query.device):
             keys = memory.keys if coverage is None else self.cover(memory.keys, coverage)
             scores = self.score(queries, keys)
             weights = normalize(scores, memory.mask[:, None, None, :], self.normalizer)
@@ -346,8 +351,8 @@ class ScaledDotAttention(Attention):
         if self.normalizer != "softmax":
             return super().attend(query, memory, head)
         queries = self._queries(query, memory)
-        with _full_precision(query.device):
-            scores = self.score(_precise(queries[:, _heads(head)]), memory.keys[:, _heads(head)])
+        with full_precision(query.device):
+            scores = self.score(precise(queries[:, _heads(head)]), memory.keys[:, _heads(head)])
             weights = normalize(scores, memory.mask[:, None, None, :]).mean(dim=1)
         return self._fused_context(queries, memory), memory.by_row(weights)
 
@@ -386,31 +391,6 @@ def build_attention(
             return ScaledDotAttention(*arguments)
 
 
-def fused_attention(
-    query: Float[Tensor, "B N T A"],
-    key: Float[Tensor, "B N S A"],
-    value: Float[Tensor, "B N S D"],
-    mask: Bool[Tensor, "B #N #T S"] | None = None,
-    *,
-    causal: bool = False,
-) -> Float[Tensor, "B N T D"]:
-    """`attention` without its weights, by torch's fused kernel."""
-    with _full_precision(query.device):
-        return F.scaled_dot_product_attention(
-            _precise(query), _precise(key), _precise(value), attn_mask=mask, is_causal=causal
-        )
-
-
-def split_heads(x: Float[Tensor, "B T X"], heads: int) -> Float[Tensor, "B N T D"]:
-    """Give each of N heads its own D = X / N units."""
-    return x.reshape(*x.shape[:2], heads, x.shape[2] // heads).transpose(1, 2)
-
-
-def join_heads(x: Float[Tensor, "B N T D"]) -> Float[Tensor, "B T X"]:
-    """Undo `split_heads`."""
-    return x.transpose(1, 2).flatten(2)
-
-
 def _heads(head: int | None) -> slice:
     """This one, or all."""
     return slice(None) if head is None else slice(head, head + 1)
@@ -434,12 +414,3 @@ def _check_equal(score: str, query_size: int, memory_size: int) -> None:
         raise ValueError(
             f"{score} attention needs query_size = memory_size, got {query_size} and {memory_size}"
         )
-
-
-def _precise(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    return x.float() if x.device.type == "cpu" and x.dtype == torch.bfloat16 else x
-
-
-def _full_precision(device: torch.device) -> AbstractContextManager[object]:
-    """On CPU, keep attention out of autocast: the backward of its bfloat16 kernel is ten times slower."""
-    return torch.autocast("cpu", enabled=False) if device.type == "cpu" else nullcontext()

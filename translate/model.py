@@ -29,7 +29,8 @@ class Seq2Seq(nn.Module):
     Source ids end with the end-of-sentence id; target inputs begin with the beginning-of-sentence id.
 
     Args:
-        src_embedding: also the target embedding when the vocabulary is joint and embeddings are tied.
+        src_embedding: also the target embedding when the vocabulary is joint and embeddings are tied, or a
+            longer one that begins with it.
         tgt_embedding: also the output layer when `tied_output`.
         end_of_sentence: whether the decoder sees what the encoder makes of the source's end of sentence.
     """
@@ -38,7 +39,7 @@ class Seq2Seq(nn.Module):
         self,
         encoder: Encoder,
         decoder: Decoder,
-        src_embedding: nn.Embedding,
+        src_embedding: "nn.Embedding | LongerEmbedding",
         tgt_embedding: nn.Embedding,
         tied_output: bool = True,
         end_of_sentence: bool = True,
@@ -130,17 +131,43 @@ class Seq2Seq(nn.Module):
         return weights, self.output(features)
 
 
+class LongerEmbedding(nn.Module):
+    """An embedding of more pieces that begins with another one, whose weights it shares.
+
+    Args:
+        beginning: of the pieces with the lowest ids.
+        rest: of all others, in their order.
+    """
+
+    def __init__(self, beginning: nn.Embedding, rest: nn.Embedding) -> None:
+        super().__init__()
+        self.beginning = beginning
+        self.rest = rest
+
+    @property
+    def weight(self) -> Float[Tensor, "V E"]:
+        """All rows, as nn.Embedding has them; a copy."""
+        return torch.cat([self.beginning.weight, self.rest.weight])
+
+    def forward(self, ids: Int[Tensor, "*any"]) -> Float[Tensor, "*any E"]:
+        """Look up each piece where it is."""
+        count = self.beginning.num_embeddings
+        beginning = self.beginning(ids.clamp(max=count - 1))
+        rest = self.rest((ids - count).clamp(min=0))
+        return torch.where((ids < count)[..., None], beginning, rest)
+
+
 def build_model(config: ModelConfig, src_vocab_size: int, tgt_vocab_size: int, *, joint: bool) -> Seq2Seq:
     """Build the model that the config describes, with fresh weights.
 
     Args:
-        joint: source and target share one vocabulary; with `tie_embeddings` they then share embeddings.
+        joint: the target's vocabulary is the source's or its beginning; with `tie_embeddings` they then
+            share embeddings.
     """
     encoder = _build_encoder(config)
-    src_embedding = _embedding(src_vocab_size, config.embedding_size)
-    tgt_embedding = src_embedding
-    if not (joint and config.tie_embeddings):
-        tgt_embedding = _embedding(tgt_vocab_size, config.embedding_size)
+    src_embedding, tgt_embedding = _build_embeddings(
+        config.embedding_size, src_vocab_size, tgt_vocab_size, shared=joint and config.tie_embeddings
+    )
     decoder = _build_decoder(config, encoder.memory_size)
     return Seq2Seq(
         encoder,
@@ -150,6 +177,18 @@ def build_model(config: ModelConfig, src_vocab_size: int, tgt_vocab_size: int, *
         config.tie_embeddings,
         config.attention.end_of_sentence,
     )
+
+
+def _build_embeddings(
+    size: int, src_count: int, tgt_count: int, *, shared: bool
+) -> tuple[nn.Embedding | LongerEmbedding, nn.Embedding]:
+    """Embeddings of source and target; shared ones are the same in all rows that both have."""
+    if not shared:
+        return _embedding(src_count, size), _embedding(tgt_count, size)
+    tgt = _embedding(tgt_count, size)
+    return (
+        tgt if src_count == tgt_count else LongerEmbedding(tgt, _embedding(src_count - tgt_count, size))
+    ), tgt
 
 
 def _build_encoder(config: ModelConfig) -> Encoder:

@@ -93,7 +93,7 @@ class Tokenizer:
             UsageError: A setting is out of range.
         """
         _check_config(config)
-        lines = _sample(_training_lines(sentences), _MAX_CHARACTERS)
+        lines = sample_text(sentences)
         if not lines:
             raise InputError(
                 "no text to train a tokenizer on; needed is at least one sentence that is not blank"
@@ -211,10 +211,17 @@ class Tokenizer:
 
 
 class Tokenizers(NamedTuple):
-    """The vocabularies of a model: the same object twice when it is joint."""
+    """The vocabularies of a model: the same object twice when both sides have the same."""
 
     src: Tokenizer
     tgt: Tokenizer
+
+    @property
+    def joint(self) -> bool:
+        """Whether the target's pieces are the source's, or (see trimming.py) the first of them."""
+        if self.src is self.tgt:
+            return True
+        return self.tgt.vocabulary() == self.src.vocabulary()[: len(self.tgt)]
 
 
 def train_tokenizers(src: Iterable[str], tgt: Iterable[str], config: TokenizerConfig) -> Tokenizers:
@@ -226,6 +233,11 @@ def train_tokenizers(src: Iterable[str], tgt: Iterable[str], config: TokenizerCo
         tokenizer = Tokenizer.train(chain(src, tgt), config)
         return Tokenizers(tokenizer, tokenizer)
     return Tokenizers(Tokenizer.train(src, config), Tokenizer.train(tgt, config))
+
+
+def sample_text(sentences: Iterable[str]) -> list[str]:
+    """Return sentences as lines that a model reads; of a very large text some, drawn alike."""
+    return _sample(_training_lines(sentences), _MAX_CHARACTERS)
 
 
 def _escape(text: str) -> str:

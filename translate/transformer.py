@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from translate.attention import fused_attention, join_heads
 from translate.dropout import Dropout
+from translate.fused_attention import fused_attention, join_heads
 
 Positions = Literal["sinusoidal", "rotary"]
 

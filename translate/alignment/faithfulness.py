@@ -29,7 +29,8 @@ from torch import Tensor, nn
 
 from translate.alignment.extract import Maps, Reading, read
 from translate.alignment.words import word_numbers
-from translate.attention import Attention, Memory, join_heads
+from translate.attention import Attention, Memory
+from translate.fused_attention import join_heads
 from translate.grouping import group_by_tokens
 from translate.model import Seq2Seq
 from translate.padding import pad

@@ -27,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--out",
         type=str,
         required=True,
-        help="Folder for tokenizer.model, or src.model and tgt.model when not joint.",
+        help="Folder for tokenizer.model, or src.model and tgt.model when not joint, or trimmed.",
     )
     parser.add_class_arguments(TokenizerConfig, skip={"path", "user_defined_symbols"})
     parser.add_argument(
@@ -43,30 +43,39 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> None:
     """Train, save, and print what the vocabularies do to the text."""
     from translate.tokenizer import train_tokenizers
+    from translate.trimming import trim
 
     config = TokenizerConfig(
         algorithm=options.algorithm,
         vocab_size=options.vocab_size,
         joint=options.joint,
+        trim=options.trim,
         character_coverage=options.character_coverage,
         normalization=options.normalization,
         user_defined_symbols=tuple(options.user_defined_symbols),
     )
     src, tgt = _read(options)
     out = Path(options.out)
-    paths = [out / name for name in (["tokenizer.model"] if config.joint else ["src.model", "tgt.model"])]
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; --out needs a folder")
-    for path in paths:
-        if path.exists():
+    for name in ("tokenizer.model", "src.model", "tgt.model"):
+        if (out / name).exists():
             raise InputError(
-                f"{path} exists already, and is not overwritten: move it, or choose another --out"
+                f"{out / name} exists already, and is not overwritten: move it, or choose another --out"
             )
     tokenizers = train_tokenizers(src, tgt, config)
+    if config.joint and config.trim:
+        tokenizers = trim(tokenizers.tgt, tgt)
     out.mkdir(parents=True, exist_ok=True)
-    for path, tokenizer in zip(paths, tokenizers, strict=False):  # joint: one path, twice the same tokenizer
-        tokenizer.save(path)
-        print(f"{path}: {len(tokenizer)} pieces ({config.algorithm})")
+    one = tokenizers.src is tokenizers.tgt
+    named = (
+        {"tokenizer.model": tokenizers.src}
+        if one
+        else {"src.model": tokenizers.src, "tgt.model": tokenizers.tgt}
+    )
+    for name, tokenizer in named.items():
+        tokenizer.save(out / name)
+        print(f"{out / name}: {len(tokenizer)} pieces ({config.algorithm})")
     _describe("src", tokenizers.src, src)
     _describe("tgt", tokenizers.tgt, tgt)
 

@@ -19,6 +19,10 @@ class TokenizerConfig:
     """Pieces in each vocabulary; lowered by itself when the corpus is too small for it."""
     joint: bool = True
     """One vocabulary for both languages; otherwise one each."""
+    trim: bool = True
+    """Leave out of a joint vocabulary, on the target side, what no training target has: fewer pieces to score
+    at each position. The embeddings stay shared. A tokenizer that is given, and one for both directions, are
+    used as they are."""
     character_coverage: float = 1.0
     """Share of characters that get a piece of their own; the rest is spelled in bytes."""
     normalization: Literal["identity", "nfkc", "nfkc_cf", "nmt_nfkc", "nmt_nfkc_cf"] = "identity"

@@ -119,7 +119,7 @@ def build_spec(model: Seq2Seq, config: ModelConfig, tokenizers: Tokenizers, posi
     spec.register_source_vocabulary(tokenizers.src.vocabulary())
     spec.register_target_vocabulary(tokenizers.tgt.vocabulary())
 
-    encoder.embeddings[0].weight = weights["src_embedding.weight"]
+    encoder.embeddings[0].weight = _source_embedding(weights)
     decoder.embeddings.weight = weights["tgt_embedding.weight"]
     for side, kind in ((encoder, config.encoder.positions), (decoder, config.decoder.positions)):
         if kind == "sinusoidal":
@@ -141,6 +141,13 @@ def build_spec(model: Seq2Seq, config: ModelConfig, tokenizers: Tokenizers, posi
     decoder.projection.bias[[PAD_ID, BOS_ID, UNK_ID]] += NEVER
     weights.check_all_taken()
     return spec
+
+
+def _source_embedding(weights: Weights) -> NDArray[np.float32]:
+    """All rows, also where they begin with the target's."""
+    if "src_embedding.rest.weight" in weights:
+        return np.concatenate([weights[f"src_embedding.{part}.weight"] for part in ("beginning", "rest")])
+    return weights["src_embedding.weight"]
 
 
 def _rotary(positions: Positions) -> dict[str, Any]:

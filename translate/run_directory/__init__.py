@@ -132,19 +132,19 @@ class RunDirectory:
         self.config = config
 
     def tokenizers(self) -> "Tokenizers":
-        """Load the one joint tokenizer, or both."""
+        """Load the tokenizer of both sides, or each side's."""
         from translate.tokenizer import Tokenizer, Tokenizers
 
-        joint = self.path / "tokenizer.model"
-        if joint.is_file():
-            tokenizer = Tokenizer.load(joint)
+        both = self.path / "tokenizer.model"
+        if both.is_file():
+            tokenizer = Tokenizer.load(both)
             return Tokenizers(tokenizer, tokenizer)
         if not (self.path / "src.model").is_file():
             raise InputError(f"{self.path} has no tokenizer.model: the run directory is incomplete")
         return Tokenizers(Tokenizer.load(self.path / "src.model"), Tokenizer.load(self.path / "tgt.model"))
 
     def save_tokenizers(self, tokenizers: "Tokenizers") -> None:
-        """Write the one joint tokenizer, or both."""
+        """Write the tokenizer of both sides, or each side's."""
         if tokenizers.src is tokenizers.tgt:
             tokenizers.src.save(self.path / "tokenizer.model")
         else:
@@ -157,8 +157,8 @@ class RunDirectory:
         """Build the run's model with fresh weights."""
         from translate.model import build_model
 
-        joint = tokenizers.src is tokenizers.tgt
-        return build_model(self.config.model, len(tokenizers.src), len(tokenizers.tgt), joint=joint)
+        sizes = len(tokenizers.src), len(tokenizers.tgt)
+        return build_model(self.config.model, *sizes, joint=tokenizers.joint)
 
     def save_weights(self, model: "Seq2Seq", tokenizers: "Tokenizers") -> None:
         """Write the weights, with the hash of the tokenizers that they were trained with."""

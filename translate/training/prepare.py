@@ -13,7 +13,6 @@ from typing import Any
 
 from translate.alignment import Link
 from translate.config import Config
-from translate.config.tokenizer import TokenizerConfig
 from translate.errors import InputError, UsageError
 from translate.platforms import count_cores, give_back_freed_memory
 from translate.run_directory import FORMAT, RunDirectory
@@ -36,6 +35,7 @@ from translate.training.text import (
     read_text,
 )
 from translate.training.windows import check_can_be_read_again, write_first_window
+from translate.trimming import trim
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def _prepare(run: RunDirectory, config: Config, old: RunDirectory | None, transl
             run.save_back_translated(parts[-1].pairs)
         if old is not None and config.initial.mix:
             parts.append(read_old_text(config, old, text.valid, Path(aside, "old")))
-        tokenizers = _make_tokenizers(config.tokenizer, text.train) if old is None else old.tokenizers()
+        tokenizers = _make_tokenizers(config, text.train) if old is None else old.tokenizers()
         if config.tokenizer.sampling_alpha:
             check_tables(tokenizers)
         hashes = [hash_text(part.pairs) for part in parts]
@@ -96,11 +96,11 @@ def _prepare(run: RunDirectory, config: Config, old: RunDirectory | None, transl
 
 def _resolve(config: Config, text: Text, tokenizers: Tokenizers, old: RunDirectory | None) -> Config:
     """Return the settings as they came to be: the languages, and whether the vocabulary is joint."""
-    joint = tokenizers.src is tokenizers.tgt  # given tokenizers may be other than the setting says
-    if config.data.directions == "both" and not joint:
+    if config.data.directions == "both" and tokenizers.src is not tokenizers.tgt:
         raise UsageError(
             "data.directions both needs one vocabulary for both languages, but there is one for "
-            "each: set tokenizer.joint true, or tokenizer.path to one tokenizer.model"
+            "each: set tokenizer.joint true, or tokenizer.path to one tokenizer.model (of `seq2see tokenizer "
+            "--trim false`)"
         )
     src_lang = config.data.src_lang or text.src_lang
     tgt_lang = config.data.tgt_lang or text.tgt_lang
@@ -110,7 +110,8 @@ def _resolve(config: Config, text: Text, tokenizers: Tokenizers, old: RunDirecto
     return replace(
         config,
         data=replace(config.data, src_lang=src_lang, tgt_lang=tgt_lang),
-        tokenizer=replace(config.tokenizer, joint=joint),
+        # Given tokenizers may be other than the setting says.
+        tokenizer=replace(config.tokenizer, joint=tokenizers.joint),
     )
 
 
@@ -170,11 +171,17 @@ def _word_links(config: Config, parts: Sequence[Part]) -> Iterable[Sequence[Link
     return align_statistically(pairs)
 
 
-def _make_tokenizers(config: TokenizerConfig, pairs: StoredPairs) -> Tokenizers:
-    if config.path is not None:
-        return _load_tokenizers(Path(config.path), config.joint)
+def _make_tokenizers(config: Config, pairs: StoredPairs) -> Tokenizers:
+    settings = config.tokenizer
+    if settings.path is not None:
+        return _load_tokenizers(Path(settings.path), settings.joint)
     log.info("training the tokenizer on %d pairs", len(pairs))
-    return train_tokenizers((src for src, _ in pairs), (tgt for _, tgt in pairs), config)
+    tokenizers = train_tokenizers((src for src, _ in pairs), (tgt for _, tgt in pairs), settings)
+    if settings.joint and settings.trim and config.data.directions != "both":
+        tokenizers = trim(tokenizers.tgt, (tgt for _, tgt in pairs))
+        if tokenizers.tgt is not tokenizers.src:
+            log.info("%d of its %d pieces are for targets", len(tokenizers.tgt), len(tokenizers.src))
+    return tokenizers
 
 
 def _load_tokenizers(path: Path, joint: bool) -> Tokenizers:
