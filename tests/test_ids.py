@@ -109,7 +109,7 @@ def test_too_long_pairs_are_known_from_the_cache(config, cache, tmp_path, caplog
 def test_what_the_ids_follow_from_makes_other_ones(config, cache, tmp_path, monkeypatch):
     """Text (also where only the sides differ), tokenizer, the length that is left out, and SentencePiece."""
     prepare_run(config, tmp_path / "run")
-    tokenizer = str(tmp_path / "run" / "tokenizer.model")
+    tokenizer = str(tmp_path / "run")
     same = replace(config, tokenizer=replace(config.tokenizer, path=tokenizer))
     prepare_run(same, tmp_path / "same")
     assert len(list(cache.iterdir())) == 1

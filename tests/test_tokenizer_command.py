@@ -9,6 +9,7 @@ from translate.config.tokenizer import TokenizerConfig
 from translate.corpora.corpus import Corpus, write_corpus
 from translate.errors import InputError, UsageError
 from translate.tokenizer import Tokenizer
+from translate.trimming import trim
 
 SRC = ["der Hund läuft", "", "die Katze schläft", "der Hund schläft"] * 10
 TGT = ["the dog runs", "", "the cat sleeps", "the dog sleeps"] * 10
@@ -28,7 +29,7 @@ def files(tmp_path: Path) -> tuple[str, str, str, str]:
 
 
 def test_a_joint_tokenizer_is_one_file_and_is_described(files, tmp_path, capsys):
-    run(*files, "--out", tmp_path / "tok", "--vocab_size", 285)
+    run(*files, "--out", tmp_path / "tok", "--vocab_size", 285, "--trim", "false")
     assert [path.name for path in (tmp_path / "tok").iterdir()] == ["tokenizer.model"]
     tokenizer = Tokenizer.load(tmp_path / "tok" / "tokenizer.model")
     assert tokenizer.sha256 == Tokenizer.train(SRC + TGT, TokenizerConfig(vocab_size=285)).sha256
@@ -40,6 +41,17 @@ def test_a_joint_tokenizer_is_one_file_and_is_described(files, tmp_path, capsys)
     assert out[2] == "    der Hund läuft"
     assert out[3] == "    " + " ".join(tokenizer.pieces(tokenizer.encode("der Hund läuft")))
     assert out[4].startswith("tgt: ")
+
+
+def test_a_joint_tokenizer_is_two_files_where_targets_need_fewer_pieces(files, tmp_path, capsys):
+    run(*files, "--out", tmp_path / "tok", "--vocab_size", 285)
+    expected = trim(Tokenizer.train(SRC + TGT, TokenizerConfig(vocab_size=285)), TGT)
+    assert len(expected.tgt) < 285
+    out = capsys.readouterr().out
+    for name, side in (("src", expected.src), ("tgt", expected.tgt)):
+        path = tmp_path / "tok" / f"{name}.model"
+        assert Tokenizer.load(path).sha256 == side.sha256
+        assert f"{path}: {len(side)} pieces (unigram)\n" in out
 
 
 def test_separate_tokenizers_are_two_files(files, tmp_path, capsys):
@@ -59,13 +71,22 @@ def test_the_train_part_of_a_corpus_is_used(tmp_path):
     write_corpus(
         Corpus("animals", "de", "en", splits, {}, "CC0", "us", "https://example.org", 1), tmp_path / "corpus"
     )
-    run("--corpus", tmp_path / "corpus", "--out", tmp_path / "tok", "--vocab_size", 285)
+    run("--corpus", tmp_path / "corpus", "--out", tmp_path / "tok", "--vocab_size", 285, "--trim", "false")
     expected = Tokenizer.train(SRC + TGT, TokenizerConfig(vocab_size=285))
     assert Tokenizer.load(tmp_path / "tok" / "tokenizer.model").sha256 == expected.sha256
 
 
 def test_every_setting_reaches_the_tokenizer(files, tmp_path):
-    settings = ["--vocab_size", 290, "--character_coverage", 0.99, "--normalization", "nfkc"]
+    settings = [
+        "--vocab_size",
+        290,
+        "--trim",
+        "false",
+        "--character_coverage",
+        0.99,
+        "--normalization",
+        "nfkc",
+    ]
     run(*files, "--out", tmp_path, *settings, "--user_defined_symbols", "{name}", "123", "null")
     expected = TokenizerConfig(
         vocab_size=290,
@@ -128,6 +149,7 @@ def test_files_of_blank_lines_are_refused_and_nothing_is_written(tmp_path):
 def test_a_side_of_blank_lines_is_not_described(files, tmp_path, capsys):
     (tmp_path / "blank").write_text("\n" * len(SRC))
     run(*files[:2], "--tgt", tmp_path / "blank", "--out", tmp_path / "tok", "--vocab_size", 275)
+    assert (tmp_path / "tok" / "src.model").is_file()
     assert "tgt:" not in capsys.readouterr().out
 
 
@@ -138,4 +160,5 @@ def test_pairs_of_any_format_are_text(files, tmp_path):
     )
     run(*files, "--out", tmp_path / "a", "--vocab_size", 285)
     run("--pairs", table, "--out", tmp_path / "b", "--vocab_size", 285)
-    assert (tmp_path / "a/tokenizer.model").read_bytes() == (tmp_path / "b/tokenizer.model").read_bytes()
+    for name in ("src.model", "tgt.model"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

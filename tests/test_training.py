@@ -61,9 +61,10 @@ def test_the_run_directory_is_complete(run):
         "metrics.csv",
         "model.safetensors",
         "previous.ckpt",
+        "src.model",
         "summary.json",
         "tensorboard",
-        "tokenizer.model",
+        "tgt.model",
         "valid.src",
         "valid.tgt",
     }

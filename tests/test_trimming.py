@@ -78,6 +78,12 @@ def test_special_pieces_bytes_and_symbols_stay():
     assert SYMBOL in spelled(trimmed.tgt, f"the {SYMBOL}")
 
 
+def test_without_targets_the_space_stays():
+    trimmed = trim(joint("unigram"), [])
+    assert len(trimmed.tgt) == 4 + 256 + 1
+    assert trimmed.tgt.decode(trimmed.tgt.encode(" a  b ▁")) == " a  b ▁"
+
+
 def test_where_all_pieces_are_used_nothing_changes():
     tokenizer = joint("unigram")
     assert trim(tokenizer, [*SRC, *TGT, *(tokenizer.pieces(range(260, len(tokenizer))))]) == (

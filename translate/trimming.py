@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 _AT_A_TIME = 1024  # sentences
+_SPACE = "▁"  # in bytes it would be a character of the text
 
 
 def trim(tokenizer: Tokenizer, tgt: Iterable[str]) -> Tokenizers:
     """Put the pieces of the target sentences in front; the target's vocabulary ends with them.
 
     The sentences keep the pieces that they had (of a very large text, those of a sample do), and any other
-    text can still be spelled, if need be in bytes: special pieces, bytes and user-defined symbols stay. If no
-    piece can go, the tokenizer is returned as it is, twice.
+    text can still be spelled, if need be in bytes: special pieces, bytes, the space and user-defined symbols
+    stay. If no piece can go, the tokenizer is returned as it is, twice.
     """
     from sentencepiece import sentencepiece_model_pb2 as protobuf  # 20 ms that few commands need
 
@@ -30,7 +31,7 @@ def trim(tokenizer: Tokenizer, tgt: Iterable[str]) -> Tokenizers:
     for start in range(0, len(sentences), _AT_A_TIME):
         used.update(chain.from_iterable(tokenizer.encode_batch(sentences[start : start + _AT_A_TIME])))
     model = protobuf.ModelProto.FromString(tokenizer.model)
-    names = {model.pieces[number].piece for number in used}
+    names = {_SPACE, *(model.pieces[number].piece for number in used)}
     if model.trainer_spec.model_type == protobuf.TrainerSpec.BPE:
         # Whatever merges make on the way to a piece is a part of it.
         names = {name[i:j] for name in names for i in range(len(name)) for j in range(i + 1, len(name) + 1)}
