@@ -66,7 +66,7 @@ def measure(
             shutil.copytree(kept, run, copy_function=os.link)
         corpus = options.work / (f"words_{row['words']}" if row["words"] else f"pairs_{row['pairs']}")
         # What is measured by length has the pieces of the smallest text of the other kind.
-        tokenizer = options.work / f"run_{min(options.sizes)}" / "tokenizer.model" if row["words"] else None
+        tokenizer = options.work / f"run_{min(options.sizes)}" if row["words"] else None
         job = {
             **shared,
             **row,

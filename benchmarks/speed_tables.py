@@ -375,6 +375,8 @@ def _label(row: Row, names: dict[str, tuple[str, str | None]]) -> str:
         parts.append("engine CTranslate2")
     if row.get("batches"):
         parts.append(f"batches {row['batches']}")
+    if row.get("trim") is False:
+        parts.append("every target position scores the whole vocabulary")
     if row["malloc"] == "tuned":
         parts.append("with our malloc settings")
     return ", ".join(parts)

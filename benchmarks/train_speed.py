@@ -50,7 +50,8 @@ def list_rows(precision: str, cores: int) -> list[Row]:
     for model in ("transformer", "recurrent"):
         for used in sorted({1, min(cores, 2)}):
             for chosen in sorted({precision, "float32"}):
-                add(model, "seq2see", chosen, cores=used)
+                add(model, "seq2see", chosen, cores=used, trim=True)
+        add(model, "seq2see", precision, trim=False)
         for malloc in ("stock", "tuned"):
             add(model, "joeynmt", malloc=malloc)
             if model == "transformer":
@@ -62,12 +63,14 @@ def list_rows(precision: str, cores: int) -> list[Row]:
 
 def measure(row: Row, options: argparse.Namespace, shared: dict[str, Any]) -> dict[str, Any]:
     """Train until the speed is known, in a folder that is thrown away."""
+    # As seq2see has it, in two files; the others have one for both sides.
+    tokenizer = str(Path(shared["tokenizer"]).parent) if row.get("trim") else shared["tokenizer"]
     with tempfile.TemporaryDirectory(dir=options.work) as work:
         result = run_program(
             options,
             row["system"],
             f"train_{row['system']}.py",
-            {**shared, **row, "threads": row["cores"], "work": work},
+            {**shared, **row, "tokenizer": tokenizer, "threads": row["cores"], "work": work},
             options.cores[: row["cores"]],
             KEEP_MEMORY if row["malloc"] == "tuned" else {},
         )
@@ -80,7 +83,7 @@ def prepare(options: argparse.Namespace, corpus: Path, about: dict[str, Any]) ->
     """What every job has: the text, and one tokenizer for all."""
     fingerprint = about["sha256"][f"train.{about['src_lang']}"]
     folder = options.work / f"tokenizer_{fingerprint[:12]}"
-    tokenizer = folder / "tokenizer.model"
+    tokenizer = folder / "src.model"
     if not tokenizer.is_file():
         size = str(VOCABULARY)
         seq2see("tokenizer", "--corpus", str(corpus), "--vocab-size", size, "--out", str(folder))

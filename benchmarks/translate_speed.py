@@ -32,8 +32,10 @@ from measuring import (
     write_pieces,
 )
 from speed_tables import TRANSLATING
+from torch import Tensor
 
 from translate.evaluation import score
+from translate.model import Seq2Seq
 from translate.run_directory import RunDirectory
 from translate.text_files import read_lines
 
@@ -49,6 +51,8 @@ TEACHING_STEPS = 300  # of 64 pairs, after which JoeyNMT's model is half a BLEU 
 ONE_IN = {64: 1, 1: 5}
 PART = 4
 ONE_IN_SLOW = {64: PART, 1: 40}  # JoeyNMT's transformer computes the whole translation again at each piece
+
+NEVER = -1e4  # the output bias of what never comes
 
 Job = dict[str, Any]
 
@@ -133,7 +137,7 @@ def prepare(run: RunDirectory, options: argparse.Namespace, corpus: Path, about:
     tokenizer, weights = options.work / f"{name}_tokenizer.model", options.work / f"{name}_weights.pt"
     src_tokenizer = run.tokenizers().src
     src_tokenizer.save(tokenizer)
-    torch.save(run.load_model().state_dict(), weights)
+    torch.save(whole_weights(run.load_model()), weights)
     write_pieces(tokenizer, options.work / f"{name}_pieces.txt")
     src, tgt = about["src_lang"], about["tgt_lang"]
     text = corpus / f"test.{src}"
@@ -159,6 +163,16 @@ def prepare(run: RunDirectory, options: argparse.Namespace, corpus: Path, about:
         "feed_forward_size": model.encoder.feed_forward_size,
         "length_penalty": LENGTH_PENALTY,
     }
+
+
+def whole_weights(model: Seq2Seq) -> dict[str, Tensor]:
+    """The weights for systems in which both sides have one vocabulary: what only sources have never comes."""
+    weights = model.state_dict()
+    table = model.src_embedding.weight.detach()
+    bias = weights["output.bias"]
+    weights["src_embedding.weight"] = weights["output.weight"] = table
+    weights["output.bias"] = torch.cat([bias, bias.new_full((len(table) - len(bias),), NEVER)])
+    return weights
 
 
 def check_model(kind: str, run: RunDirectory) -> None:

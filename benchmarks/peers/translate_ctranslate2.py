@@ -14,7 +14,10 @@ EOS = 2  # as in the tokenizer
 def main() -> None:
     job = read_job()
     folder = Path(job["run"], "ctranslate2")
-    names = json.loads((folder / "shared_vocabulary.json").read_text(encoding="utf-8"))
+    # The target's pieces are the first of the source's, or all.
+    own = folder / "source_vocabulary.json"
+    vocabulary = own if own.is_file() else folder / "shared_vocabulary.json"
+    names = json.loads(vocabulary.read_text(encoding="utf-8"))
     numbers = {name: number for number, name in enumerate(names)}
     processor = sentencepiece.SentencePieceProcessor(model_file=job["tokenizer"])
     translator = ctranslate2.Translator(
