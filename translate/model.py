@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from translate.attention import Attention, build_attention
 from translate.config.model import ModelConfig
+from translate.decoders.folded import can_fold, fold
 from translate.decoders.recurrent import (
     ConditionalDecoder,
     InputFeedingDecoder,
@@ -56,6 +57,8 @@ class Seq2Seq(nn.Module):
             self.output.weight = tgt_embedding.weight
         # Embeddings are drawn small enough for the output layer; scaled up, their units have variance one.
         self.scale = math.sqrt(tgt_embedding.embedding_dim)
+        # What takes steps, and where it looks up the pieces: no parts of the model, which has them already.
+        self._stepping: tuple[Decoder, nn.Embedding] = (decoder, tgt_embedding)
 
     @property
     def device(self) -> torch.device:
@@ -65,19 +68,28 @@ class Seq2Seq(nn.Module):
     def lay_out_for_translating(self) -> None:
         """Let the matrices lie in memory as products with few rows are fastest on a CPU; their values stay.
 
-        The output layer then has its own copy of what it shared with an embedding: no model to train.
+        Steps do without products that can be taken before (`fold`). The output layer then has its own copy of
+        what it shared with an embedding: no model to train.
         """
-        for module in self.modules():
+        if can_fold(self.decoder, self.tgt_embedding):
+            self._stepping = fold(self.decoder, self.tgt_embedding, self.scale)
+        for module in {*self.modules(), *self._stepping[0].modules()}:
             if isinstance(module, nn.Linear):
                 module.weight = nn.Parameter(module.weight.detach().T.contiguous().T)
 
     def start(self, src: Int[Tensor, "B S"], src_mask: Bool[Tensor, "B S"]) -> DecoderState:
-        """Encode the sources; the state has a row for each."""
+        """Encode the sources, to go on step by step; the state has a row for each."""
+        return self._stepping[0].start(*self._encode(src, src_mask))
+
+    def _encode(
+        self, src: Int[Tensor, "B S"], src_mask: Bool[Tensor, "B S"]
+    ) -> tuple[Float[Tensor, "B S M"], Bool[Tensor, "B S"]]:
+        """What the decoder may look at, and where."""
         embedded = self.src_embedding(src) * self.scale
         values = self.encoder(embedded, src_mask)
         if not self.end_of_sentence:  # the last token: the one that none follows
             src_mask = F.pad(src_mask[:, 1:], (0, 1))
-        return self.decoder.start(values, src_mask)
+        return values, src_mask
 
     def step(
         self, tokens: Int[Tensor, " R"], state: DecoderState
@@ -90,8 +102,9 @@ class Seq2Seq(nn.Module):
         self, tokens: Int[Tensor, " R"], state: DecoderState
     ) -> tuple[Float[Tensor, "R V"], DecoderState]:
         """As `step`, but each row's log-probabilities are off by a constant: enough to find the best one."""
-        embedded = self.tgt_embedding(tokens) * self.scale
-        features, state = self.decoder.step(embedded, state)  # type: ignore[arg-type]  # its own state
+        decoder, embedding = self._stepping
+        embedded = embedding(tokens) * self.scale
+        features, state = decoder.step(embedded, state)  # type: ignore[arg-type]  # its own state
         return self.output(features).float(), state
 
     def features(
@@ -99,7 +112,7 @@ class Seq2Seq(nn.Module):
     ) -> Float[Tensor, "B T E"]:
         """What the output layer scores pieces with, at every target position (teacher forced)."""
         embedded = self.tgt_embedding(tgt_in) * self.scale
-        return self.decoder.features(embedded, self.start(src, src_mask))  # type: ignore[arg-type]
+        return self.decoder.features(embedded, self.decoder.start(*self._encode(src, src_mask)))  # type: ignore[arg-type]
 
     def attend(
         self,
@@ -111,7 +124,7 @@ class Seq2Seq(nn.Module):
     ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B T S"]]:
         """The features, and one layer's attention weights: of a head, or the mean of all (None)."""
         embedded = self.tgt_embedding(tgt_in) * self.scale
-        return self.decoder.attend(embedded, self.start(src, src_mask), layer, head)  # type: ignore[arg-type]
+        return self.decoder.attend(embedded, self.decoder.start(*self._encode(src, src_mask)), layer, head)  # type: ignore[arg-type]
 
     def forward(
         self, src: Int[Tensor, "B S"], src_mask: Bool[Tensor, "B S"], tgt_in: Int[Tensor, "B T"]
@@ -127,7 +140,7 @@ class Seq2Seq(nn.Module):
         L is 1 for a recurrent decoder, which has one attention.
         """
         embedded = self.tgt_embedding(tgt_in) * self.scale
-        features, weights = self.decoder(embedded, self.start(src, src_mask))
+        features, weights = self.decoder(embedded, self.decoder.start(*self._encode(src, src_mask)))
         return weights, self.output(features)
 
 

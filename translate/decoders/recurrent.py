@@ -125,9 +125,9 @@ class RecurrentDecoder(nn.Module):
     """What recurrent decoders share; a subclass says how `_run` reads one or many pieces."""
 
     def step(
-        self, embedded: Float[Tensor, "R E"], state: RecurrentState
+        self, embedded: Float[Tensor, "R W"], state: RecurrentState
     ) -> tuple[Float[Tensor, "R E"], RecurrentState]:
-        """Advance each row by one piece."""
+        """Advance each row by one piece (W is E, or the width of a folded decoder's table)."""
         features, _, state = self._run(embedded[:, None], state)
         return features[:, 0], state
 
@@ -151,7 +151,7 @@ class RecurrentDecoder(nn.Module):
         return features, weights.mean(dim=1) if head is None else weights[:, head]
 
     def _run(
-        self, embedded: Float[Tensor, "B T E"], state: RecurrentState
+        self, embedded: Float[Tensor, "B T W"], state: RecurrentState
     ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B N T S"], RecurrentState]:
         """Return features, weights, and the state after the last piece."""
         raise NotImplementedError
@@ -253,7 +253,7 @@ class SteppingDecoder(RecurrentDecoder):
         )
 
     def _run(
-        self, embedded: Float[Tensor, "B T E"], state: RecurrentState
+        self, embedded: Float[Tensor, "B T W"], state: RecurrentState
     ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B N T S"], RecurrentState]:
         embedded = self.dropout(embedded)
         from_tokens = self.from_token(embedded)  # (B, T, X), for the whole sentence at once
@@ -381,7 +381,7 @@ class ParallelDecoder(RecurrentDecoder):
         return RecurrentState(hidden, cell, None, self.attention.prepare(values, mask))
 
     def _run(
-        self, embedded: Float[Tensor, "B T E"], state: RecurrentState
+        self, embedded: Float[Tensor, "B T W"], state: RecurrentState
     ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B N T S"], RecurrentState]:
         embedded = self.dropout(embedded)
         hiddens, cells = [], []
