@@ -134,6 +134,7 @@ def test_the_frontier_has_the_fastest_first_and_beside_ctranslate2_with_the_same
     rows = [
         translated("seq2see", 1, 64, 4.0, 39.84),
         translated("seq2see", 1, 1, 0.1, 39.84),
+        translated("joeynmt", 1, 64, 1.0, 39.84),
         {**int8("four", "ctranslate2", 1, 64, 2.0, 39.8), "malloc": "stock"},
         {**int8("four", "ctranslate2", 5, 64, 8.0, 41.1), "malloc": "stock"},
         {**int8("deep", "seq2see", 5, 64, 5.0, 41.0), "model": "other"},
