@@ -224,7 +224,7 @@ def test_a_run_that_is_stopped_ends_as_if_it_had_not_been(guided, tmp_path, monk
 
 def test_drawing_makes_another_model(tmp_path):
     drawn, best = (train(sampled_config(tmp_path, alpha=a), tmp_path / f"{a}") for a in (0.2, 0.0))
-    name = "model.src_embedding.weight"
+    name = "model.tgt_embedding.weight"
     assert not torch.equal(*(checkpoint(run)["state_dict"][name] for run in (drawn, best)))
     assert not best.text_path.exists()
 

@@ -76,5 +76,5 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     resume(stopped.path)
     assert_same_run(whole, stopped)
     without = train(tiny_config(tmp_path, **settings), tmp_path / "without")
-    name = "model.src_embedding.weight"
+    name = "model.tgt_embedding.weight"
     assert not torch.equal(*(checkpoint(run)["state_dict"][name] for run in (whole, without)))
