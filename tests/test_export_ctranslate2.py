@@ -9,7 +9,7 @@ from pathlib import Path
 import ctranslate2
 import pytest
 import torch
-from tiny import MODEL, TRANSFORMER, decided, separate_tokenizers, tiny_export, tiny_run
+from tiny import MODEL, TRANSFORMER, decided, separate_tokenizers, tiny_export, tiny_run, trimmed_tokenizers
 
 from translate import Translator
 from translate.cli import main
@@ -102,6 +102,18 @@ def test_greedy_search_is_the_same(encoder, decoder, tie, tmp_path):
     for (one,), (other,) in zip(ours, theirs, strict=True):
         assert one.score == pytest.approx(other.score, abs=1e-4)
         assert one.log_prob == pytest.approx(other.log_prob, abs=1e-4)
+
+
+@pytest.mark.parametrize("tie", [True, False])
+def test_greedy_search_is_the_same_where_targets_have_a_part_of_the_vocabulary(tie, tmp_path):
+    tokenizers = trimmed_tokenizers()
+    model = transformer("rotary", "sinusoidal", tie)
+    run = tiny_export(tmp_path, model=model, tokenizers=tokenizers)
+    for side, tokenizer in (("source", tokenizers.src), ("target", tokenizers.tgt)):
+        written = json.loads((run.path / "ctranslate2" / f"{side}_vocabulary.json").read_text("utf-8"))
+        assert written == tokenizer.vocabulary()
+    ours, theirs = Both(run).search(GREEDY)
+    assert tokens_of(ours) == tokens_of(theirs)
 
 
 def test_without_scores_the_same_is_found(both):

@@ -11,7 +11,15 @@ import jaxtyping
 import onnxruntime
 import pytest
 import torch
-from tiny import MODEL, TRANSFORMER, decided, separate_tokenizers, tiny_run, tiny_tokenizers
+from tiny import (
+    MODEL,
+    TRANSFORMER,
+    decided,
+    separate_tokenizers,
+    tiny_run,
+    tiny_tokenizers,
+    trimmed_tokenizers,
+)
 
 from translate import Translator
 from translate.cli import main
@@ -62,6 +70,11 @@ KINDS = {
     "rotary": ROTARY,
     "unusual": UNUSUAL,
 }
+VOCABULARIES = {
+    "unusual": separate_tokenizers,
+    "transformer": trimmed_tokenizers,
+    "bahdanau": trimmed_tokenizers,
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -74,10 +87,8 @@ def _lengths_may_be_symbols():
 
 def tiny_onnx(folder, kind):
     """A run whose model says different things of different sources, exported."""
-    model, separate = KINDS[kind], kind == "unusual"
-    run = RunDirectory.open(
-        tiny_run(folder, model, GREEDY, tokenizers=separate_tokenizers() if separate else tiny_tokenizers())
-    )
+    model, tokenizers = KINDS[kind], VOCABULARIES.get(kind, tiny_tokenizers)()
+    run = RunDirectory.open(tiny_run(folder, model, GREEDY, tokenizers=tokenizers))
     untrained = run.load_model()
     if model.decoder.type == "transformer":
         run.save_weights(decided(untrained), run.tokenizers())

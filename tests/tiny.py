@@ -18,6 +18,7 @@ from translate.model import Seq2Seq
 from translate.run_directory import RunDirectory
 from translate.stored_pairs import IdPairs, Rows
 from translate.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, Tokenizers
+from translate.trimming import trim
 
 SENTENCES = (
     "Ein Hund läuft über die Wiese.",
@@ -55,6 +56,12 @@ def separate_tokenizers() -> Tokenizers:
     """A vocabulary for each language, of different sizes."""
     src = Tokenizer.train(SENTENCES[:3], TokenizerConfig(vocab_size=290))
     return Tokenizers(src, Tokenizer.train(SENTENCES[3:], TokenizerConfig(vocab_size=280)))
+
+
+@cache
+def trimmed_tokenizers() -> Tokenizers:
+    """One vocabulary for both languages, of which the target's is what English uses."""
+    return trim(tiny_tokenizers().src, SENTENCES[3:])
 
 
 def write_ids(folder: Path, src: Iterable[Sequence[int]], tgt: Iterable[Sequence[int]]) -> None:

@@ -39,7 +39,8 @@ def translate(text: str) -> str:
         if tokens[-1] == config["eos_id"]:
             break
         state |= {name.removeprefix("next_"): tensor for name, tensor in found.items()}
-    return str(tgt.decode([token for token in tokens[1:] if token != config["eos_id"]])).replace("\n", "▁")
+    text = str(tgt.decode([token for token in tokens[1:] if token != config["eos_id"]]))
+    return text.replace("\r", " ").replace("\n", "▁")  # a translation is one line
 
 
 for line in sys.stdin:
