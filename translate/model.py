@@ -199,9 +199,9 @@ def _build_embeddings(
     if not shared:
         return _embedding(src_count, size), _embedding(tgt_count, size)
     tgt = _embedding(tgt_count, size)
-    return (
-        tgt if src_count == tgt_count else LongerEmbedding(tgt, _embedding(src_count - tgt_count, size))
-    ), tgt
+    if src_count == tgt_count:
+        return tgt, tgt
+    return LongerEmbedding(tgt, _embedding(src_count - tgt_count, size)), tgt
 
 
 def _build_encoder(config: ModelConfig) -> Encoder:

@@ -67,13 +67,8 @@ def run(options: Namespace) -> None:
     if config.joint and config.trim:
         tokenizers = trim(tokenizers.tgt, tgt)
     out.mkdir(parents=True, exist_ok=True)
-    one = tokenizers.src is tokenizers.tgt
-    named = (
-        {"tokenizer.model": tokenizers.src}
-        if one
-        else {"src.model": tokenizers.src, "tgt.model": tokenizers.tgt}
-    )
-    for name, tokenizer in named.items():
+    names = ["tokenizer.model"] if tokenizers.src is tokenizers.tgt else ["src.model", "tgt.model"]
+    for name, tokenizer in zip(names, tokenizers, strict=False):  # one name: twice the same tokenizer
         tokenizer.save(out / name)
         print(f"{out / name}: {len(tokenizer)} pieces ({config.algorithm})")
     _describe("src", tokenizers.src, src)
