@@ -1,8 +1,8 @@
 """Measure how fast seq2see and others translate Multi30k's test2016 with the same weights; one JSON.
 
-    python benchmarks/quality.py --corpus data/multi30k_de_en --only multi30k_transformer multi30k_bahdanau
-    python benchmarks/translate_speed.py --corpus data/multi30k_de_en --run runs/multi30k_transformer \
-        --recurrent-run runs/multi30k_bahdanau
+    python benchmarks/experiments.py --only de-en-peers de-en-bahdanau
+    python benchmarks/translate_speed.py --corpus data/multi30k_de_en --run runs/experiments/de-en-peers.1 \
+        --recurrent-run runs/experiments/de-en-bahdanau.1
     python benchmarks/speed_tables.py
 
 The peers are given the weights of the run, so that all of them look for the same translations; what they find
