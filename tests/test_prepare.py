@@ -168,6 +168,20 @@ def test_a_missing_tokenizer_is_named(config, tmp_path):
         prepare_run(with_tokenizer(config, path=str(tmp_path / "none.model")), tmp_path / "run")
 
 
+def test_both_directions_have_the_whole_vocabulary_and_refuse_a_trimmed_one(config, tmp_path):
+    both = with_data(config, directions="both")
+    tokenizers = prepare_run(both, tmp_path / "both").tokenizers()
+    assert tokenizers.src is tokenizers.tgt
+    trimmed = prepare_run(config, tmp_path / "trimmed")
+    assert (trimmed.path / "tgt.model").is_file()
+    with pytest.raises(
+        UsageError,
+        match=r"or tokenizer\.path to one tokenizer\.model \(of `seq2see tokenizer --trim false`\)$",
+    ):
+        prepare_run(with_tokenizer(both, path=str(trimmed.path)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_both_directions_need_one_vocabulary(config, tmp_path):
     separate = with_data(with_tokenizer(config, joint=False), directions="both")
     with pytest.raises(
