@@ -80,8 +80,18 @@ def test_special_pieces_bytes_and_symbols_stay():
 
 def test_without_targets_the_space_stays():
     trimmed = trim(joint("unigram"), [])
-    assert len(trimmed.tgt) == 4 + 256 + 1
+    assert "▁" in trimmed.tgt.vocabulary()
     assert trimmed.tgt.decode(trimmed.tgt.encode(" a  b ▁")) == " a  b ▁"
+
+
+@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+def test_the_number_of_pieces_is_rounded_up_by_the_likeliest_of_the_others(algorithm):
+    tokenizer = joint(algorithm)
+    needed = {"<pad>", "<s>", "</s>", "<unk>", "▁", *(f"<0x{byte:02X}>" for byte in range(256))}
+    others = [name for name in tokenizer.vocabulary() if name not in needed]
+    kept = trim(tokenizer, []).tgt.vocabulary()
+    assert [name for name in kept if name not in needed] == others[:11]  # 261 + 11 = 17 * 16
+    assert len(trim(tokenizer, TGT).tgt) % 16 == 0
 
 
 def test_where_all_pieces_are_used_nothing_changes():

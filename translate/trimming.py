@@ -5,13 +5,17 @@ target position, in training and in translating, only to learn that they never c
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from translate.tokenizer import Tokenizer, Tokenizers, sample_text
 
 if TYPE_CHECKING:
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
+
+# Pieces: scores of a position then fill whole cache lines. A product of 256 positions and 4,106 pieces takes 1.4
+# times as long as one with 4,112 (MKL 2024.2, AVX2).
+_MULTIPLE = 16
 
 _AT_A_TIME = 1024  # sentences
 _SPACE = "▁"  # in bytes it would be a character of the text
@@ -22,7 +26,8 @@ def trim(tokenizer: Tokenizer, tgt: Iterable[str]) -> Tokenizers:
 
     The sentences keep the pieces that they had (of a very large text, those of a sample do), and any other
     text can still be spelled, if need be in bytes: special pieces, bytes, the space and user-defined symbols
-    stay. If no piece can go, the tokenizer is returned as it is, twice.
+    stay. So do a few of the others, the likeliest ones, if that rounds the number up to a multiple of 16. If no
+    piece can go, the tokenizer is returned as it is, twice.
     """
     from sentencepiece import sentencepiece_model_pb2 as protobuf  # 20 ms that few commands need
 
@@ -37,6 +42,9 @@ def trim(tokenizer: Tokenizer, tgt: Iterable[str]) -> Tokenizers:
         names = {name[i:j] for name in names for i in range(len(name)) for j in range(i + 1, len(name) + 1)}
     normal = protobuf.ModelProto.SentencePiece.NORMAL
     stays = [piece.type != normal or piece.piece in names for piece in model.pieces]
+    others = (number for number, stay in enumerate(stays) if not stay)  # the likeliest first
+    for number in islice(others, -sum(stays) % _MULTIPLE):
+        stays[number] = True
     if all(stays):
         return Tokenizers(tokenizer, tokenizer)
     first = [piece for piece, stay in zip(model.pieces, stays, strict=True) if stay]

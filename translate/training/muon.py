@@ -7,7 +7,7 @@ biases and gains, which are no maps from hidden units to hidden units, are left 
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -26,6 +26,7 @@ from translate.transformer import SelfAttention
 # The polynomial a x + b x³ + c x⁵, applied so often, brings singular values near one (Jordan et al. 2024).
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 3  # five in the paper, which learn as much in a step, but cost more: docs/recipe.md
+AT_ONCE = 8  # matrices, on a CPU: what a call costs is shared, and there is work for every thread
 RMS = 0.2  # of a step's elements at learning rate 1, as AdamW's are: one rate suits both (Liu et al. 2025)
 
 
@@ -93,15 +94,18 @@ class Muon(torch.optim.Optimizer):
         return loss
 
     def _turn_all(self, bad: Tensor | None) -> None:
-        """Step all matrices: one on each thread of a CPU, all of one shape at once on a GPU."""
+        """Step all matrices: of one shape a few at once on each thread of a CPU, all at once on a GPU."""
         alike: dict[Any, list[Tensor]] = defaultdict(list)
+        seen: Counter[Any] = Counter()
         on_threads = self.threads > 1
         for number, group in enumerate(self.param_groups[: self._turned]):
             for weight in group["params"]:
                 if weight.grad is None:
                     continue
                 on_cpu = weight.device.type == "cpu"
-                alike[number, weight.shape, weight if on_cpu else None].append(weight)
+                shape = number, weight.shape
+                alike[*shape, seen[shape] // AT_ONCE if on_cpu else 0].append(weight)
+                seen[shape] += 1
                 # Processes that hold shards have to ask one another in the same order.
                 on_threads &= on_cpu and not isinstance(weight, DTensor)
         if on_threads and self._pool is None:
