@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from translate.attention import attention
 from translate.fused_attention import split_heads
@@ -167,3 +168,31 @@ def test_feed_forward_is_two_layers_with_a_relu_between():
     expected = F.linear(F.linear(x, first.weight, first.bias).clamp(min=0), second.weight, second.bias)
     torch.testing.assert_close(module(x), expected)
     assert first.weight.shape == (12, SIZE)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_feed_forward_in_training_is_the_four_layers_one_after_the_other(dropout):
+    torch.manual_seed(1)
+    ours, plain = FeedForward(6, 20, dropout), FeedForward(6, 20, dropout)
+    plain.load_state_dict(ours.state_dict())
+    x = torch.randn(3, 5, 6)
+    found = []
+    for run in (ours, lambda x: nn.Sequential.forward(plain, x)):
+        torch.manual_seed(2)  # the same units are dropped
+        inputs = x.clone().requires_grad_()
+        output = run(inputs)
+        (output**2).sum().backward()
+        found.append((output, inputs.grad))
+    torch.testing.assert_close(found[0], found[1])
+    torch.testing.assert_close(
+        {name: parameter.grad for name, parameter in ours.named_parameters()},
+        {name: parameter.grad for name, parameter in plain.named_parameters()},
+    )
+    assert type(found[0][0].grad_fn).__name__ == "_FeedForwardBackward"
+
+
+def test_feed_forward_drops_hidden_units_in_training_only():
+    layers = FeedForward(6, 20, 0.5)
+    x = torch.randn(3, 5, 6)
+    assert not torch.equal(layers(x), layers(x))
+    torch.testing.assert_close(layers.eval()(x), layers(x), atol=0, rtol=0)

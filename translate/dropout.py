@@ -24,14 +24,22 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.threshold / 256)
+        return x * self.draw(x).mul_(self.scale)
+
+    @property
+    def scale(self) -> float:
+        """What is kept is multiplied by it."""
+        return 256 / (256 - self.threshold)
+
+    def draw(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Draw one for what is kept of x and zero for the rest, on a CPU."""
         bits = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device)
         # From the lowest int64 to no upper end: every byte is then uniform.
         bits.random_(torch.iinfo(torch.int64).min, None)
         signed = bits.view(torch.int8)[: x.numel()].view(x.shape)
         # Straight into numbers: on a CPU, from bytes to bools and on to floats takes much longer.
         mask = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-        torch.ge(signed, self.threshold - 128, out=mask)
-        return x * mask.mul_(256 / (256 - self.threshold))
+        return torch.ge(signed, self.threshold - 128, out=mask)
 
     def extra_repr(self) -> str:
         """Show the probability in printed models."""
