@@ -128,7 +128,7 @@ class FeedForward(nn.Sequential):
         on_cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
         if on_cpu and self.training and torch.is_grad_enabled():
             return _FeedForward.apply(x, first.weight, first.bias, second.weight, second.bias, dropout)  # type: ignore[no-any-return, no-untyped-call]
-        return super().forward(x)  # type: ignore[no-any-return]
+        return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _FeedForward(torch.autograd.Function):

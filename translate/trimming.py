@@ -13,8 +13,8 @@ from translate.tokenizer import Tokenizer, Tokenizers, sample_text
 if TYPE_CHECKING:
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
-# Pieces: scores of a position then fill whole cache lines. A product of 256 positions and 4,106 pieces takes 1.4
-# times as long as one with 4,112 (MKL 2024.2, AVX2).
+# Pieces: a position's scores then fill whole cache lines. The product of 256 positions with 4,106 pieces
+# takes 1.4 times as long as with 4,112 (MKL 2024.2, AVX2).
 _MULTIPLE = 16
 
 _AT_A_TIME = 1024  # sentences
@@ -26,8 +26,8 @@ def trim(tokenizer: Tokenizer, tgt: Iterable[str]) -> Tokenizers:
 
     The sentences keep the pieces that they had (of a very large text, those of a sample do), and any other
     text can still be spelled, if need be in bytes: special pieces, bytes, the space and user-defined symbols
-    stay. So do a few of the others, the likeliest ones, if that rounds the number up to a multiple of 16. If no
-    piece can go, the tokenizer is returned as it is, twice.
+    stay. So do a few of the others, the likeliest ones, up to a multiple of 16 pieces. If no piece can go,
+    the tokenizer is returned as it is, twice.
     """
     from sentencepiece import sentencepiece_model_pb2 as protobuf  # 20 ms that few commands need
 
