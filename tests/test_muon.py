@@ -1,5 +1,6 @@
 """Muon: what is turned, by how much, and that it is the same however it is computed."""
 
+import json
 import math
 
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 from translate.config.training import TrainingConfig
 from translate.training.clock import Clock
 from translate.training.module import TrainingModule
-from translate.training.muon import Muon, hidden_matrices, orthogonalize
+from translate.training.muon import POLYNOMIALS, Muon, hidden_matrices, orthogonalize
 
 REST = [{"params": [nn.Parameter(torch.zeros(1))]}]  # without a gradient it stays
 ADAMW = {"betas": (0.9, 0.98), "eps": 1e-8, "fused": True}
@@ -31,16 +32,21 @@ def give_gradients(parameters, seed):
         parameter.grad = torch.randn_like(parameter)
 
 
+def raised(values):
+    """What the polynomials make of singular values up to one."""
+    for a, b, c in POLYNOMIALS:
+        values = a * values + b * values**3 + c * values**5
+    return values
+
+
 def written_out(gradients, *, rate, decay, start):
-    """Jordan et al. 2024, in double precision, without a trick."""
+    """Jordan et al. 2024, in double precision, by singular values."""
     weight, momentum = start.double(), torch.zeros_like(start).double()
     for gradient in gradients:
         gradient = gradient.double()
         momentum = 0.95 * momentum + 0.05 * gradient
-        x = 0.05 * gradient + 0.95 * momentum
-        x = x / torch.linalg.matrix_norm(x)
-        for _ in range(3):
-            x = 3.4445 * x - 4.7750 * x @ x.T @ x + 2.0315 * x @ x.T @ x @ x.T @ x
+        left, values, right = torch.linalg.svd(0.05 * gradient + 0.95 * momentum, full_matrices=False)
+        x = left @ torch.diag(raised(values / values.pow(8).sum() ** (1 / 8))) @ right
         weight = weight - rate * decay * weight - rate * 0.2 * math.sqrt(max(x.shape)) * x
     return weight.float()
 
@@ -54,8 +60,27 @@ def test_singular_values_come_near_one_and_singular_vectors_stay(shape):
     values = left.mT @ turned @ right.mT
     diagonal = values.diagonal(dim1=1, dim2=2)
     assert diagonal.min() > 0.65
-    assert diagonal.max() < 1.25
+    assert diagonal.max() < 1.27
     torch.testing.assert_close(values, torch.diag_embed(diagonal), atol=1e-4, rtol=0)
+
+
+def test_the_polynomials_bring_what_is_a_thirtieth_of_the_largest_value_near_one():
+    reached = raised(torch.linspace(0, 1, 10_001, dtype=torch.double))
+    assert reached.min() == 0
+    assert reached[333:].min() > 0.58
+    assert reached.max() < 1.27
+
+
+def test_the_polynomials_are_those_that_were_fitted(pytestconfig):
+    kept = pytestconfig.rootpath / "benchmarks" / "results" / "muon_polynomials.json"
+    assert json.loads(kept.read_text())["two fitted"]["polynomials"] == [list(each) for each in POLYNOMIALS]
+
+
+@pytest.mark.parametrize("size", [1e-5, 1e15])
+def test_small_and_large_gradients_are_turned_alike(size):
+    torch.manual_seed(0)
+    matrix = torch.randn(2, 6, 9)
+    torch.testing.assert_close(orthogonalize(matrix * size), orthogonalize(matrix))
 
 
 def test_a_matrix_of_zeros_stays():

@@ -23,9 +23,10 @@ from translate.encoders import TransformerEncoder
 from translate.model import Seq2Seq
 from translate.transformer import SelfAttention
 
-# The polynomial a x + b x³ + c x⁵, applied so often, brings singular values near one (Jordan et al. 2024).
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-ITERATIONS = 3  # five in the paper, which learn as much in a step, but cost more: docs/recipe.md
+# Polynomials a x + b x³ + c x⁵, applied one after the other, bring singular values near one. Jordan et al.
+# (2024) apply one five times; of two, each can be what suits its turn (Amsel et al. 2025). These are fitted
+# to singular values of runs by benchmarks/muon_polynomials.py; docs/recipe.md says what they lose.
+POLYNOMIALS = ((4.54, -12.72, 9.28), (4.10, -7.26, 3.98))
 AT_ONCE = 8  # matrices, on a CPU: what a call costs is shared, and there is work for every thread
 RMS = 0.2  # of a step's elements at learning rate 1, as AdamW's are: one rate suits both (Liu et al. 2025)
 
@@ -138,28 +139,30 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrices: Float[Tensor, "B R C"]) -> Float[Tensor, "B R C"]:
-    """Raise the singular values of each matrix, the larger ones to one or so (0.7 to 1.2); zeros stay."""
+    """Raise the singular values of each matrix, the larger ones to one or so (0.6 to 1.3); zeros stay."""
     x: Tensor = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    if x.shape[1] == x.shape[2]:
-        for _ in range(ITERATIONS):
-            x = _factor(x @ x.mT) @ x
-        return x
     tall = x.shape[1] > x.shape[2]
-    # All products are with polynomials of X Xᵀ (of Xᵀ X, if that is smaller), which commute: so what X is to
-    # be multiplied by comes first, in matrices of the shorter side: fewer products, if there is one.
     gram = x.mT @ x if tall else x @ x.mT
-    factor = product = _factor(gram)
-    for _ in range(ITERATIONS - 1):
-        gram = factor @ gram @ factor
-        factor = _factor(gram)
-        product = factor @ product
+    square = gram @ gram
+    # The polynomials are for singular values up to one. The eighth root of the sum of their eighth powers
+    # is hardly above the largest one; the root of the sum of their squares, which is one here, is, by far.
+    scale = square.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7) ** -0.25
+    a, b, c = POLYNOMIALS[0]
+    first = (gram * (b * scale**3)).addcmul_(square, c * scale**5)
+    first.diagonal(dim1=1, dim2=2).add_(a * scale[:, 0])
+    # All products are with polynomials of X Xᵀ (of Xᵀ X, if that is smaller), which commute: so what an
+    # oblong X is to be multiplied by comes first, in matrices of the shorter side.
+    if x.shape[1] == x.shape[2]:
+        x = first @ x
+        return _second(x @ x.mT) @ x
+    product = _second(first @ gram @ first) @ first
     turned: Tensor = x @ product if tall else product @ x
     return turned
 
 
-def _factor(gram: Float[Tensor, "B N N"]) -> Float[Tensor, "B N N"]:
-    """a I + b G + c G²: what an iteration multiplies with."""
-    a, b, c = COEFFICIENTS
+def _second(gram: Float[Tensor, "B N N"]) -> Float[Tensor, "B N N"]:
+    """What the second polynomial multiplies X with, for this X Xᵀ."""
+    a, b, c = POLYNOMIALS[1]
     factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
     factor.diagonal(dim1=1, dim2=2).add_(a)
     return factor
