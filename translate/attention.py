@@ -399,8 +399,10 @@ def _heads(head: int | None) -> slice:
 def _additive_score(
     queries: Float[Tensor, "B N T A"], keys: Float[Tensor, "B N S A"], energy: Float[Tensor, "N A"]
 ) -> Float[Tensor, "B N T S"]:
-    hidden = torch.tanh(queries[:, :, :, None] + keys[:, :, None])  # (B, N, T, S, A)
-    return (hidden @ energy[:, None, :, None]).squeeze(-1)
+    # tanh(x) is 2 sigmoid(2x) - 1: on a CPU torch's sigmoid takes a quarter of the time of its tanh.
+    doubled = torch.add((2 * queries)[:, :, :, None], keys[:, :, None], alpha=2)  # (B, N, T, S, A)
+    scores = (doubled.sigmoid() @ (2 * energy)[:, None, :, None]).squeeze(-1)
+    return scores - energy.sum(dim=1)[:, None, None]
 
 
 def _energy(heads: int, size: int) -> nn.Parameter:
