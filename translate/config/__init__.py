@@ -138,6 +138,8 @@ def _check_sharding(config: Config) -> None:
         )
     if config.training.alignment == "guided":
         raise UsageError("training.sharding does not go together with training.alignment guided")
+    if config.training.share_spelling:
+        raise UsageError("training.sharding does not go together with training.share_spelling")
     types = config.model.encoder.type, config.model.decoder.type
     if types != ("transformer", "transformer"):
         raise UsageError(

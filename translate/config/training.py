@@ -54,6 +54,9 @@ class TrainingConfig:
     word_dropout: float = 0.0
     """Probability that a piece of the source, or one that the decoder reads, is made the unknown one (word
     dropout, Gal & Ghahramani 2016; Sennrich & Zhang 2019)."""
+    share_spelling: bool = False
+    """Pieces that are spelled alike share a part of each step of their embeddings, by case, by the space
+    before, and by character n-grams (after Bojanowski et al. 2017)."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """auto: bf16 where the processor multiplies it natively, float32 elsewhere."""
     average: Literal["ema", "checkpoints", "none"] = "ema"

@@ -11,6 +11,7 @@ from translate.batches import Batch, Part, deal
 from translate.collective import Ranks
 from translate.config.training import TrainingConfig
 from translate.model import Seq2Seq
+from translate.tokenizer import Tokenizers
 from translate.training.clock import Clock, SharedClock
 from translate.training.division import BatchGradients
 from translate.training.interruption import SharedSignals
@@ -19,6 +20,7 @@ from translate.training.muon import Muon, hidden_matrices
 from translate.training.recorded import GradientStep
 from translate.training.resident import Rows
 from translate.training.schedule import learning_rate_factor
+from translate.training.spelling import SharedSpelling, shared_spellings
 
 
 class TrainingModule(pl.LightningModule):
@@ -28,6 +30,7 @@ class TrainingModule(pl.LightningModule):
         clock: measures the run, whose learning rate may depend on it.
         processes: that share each batch; this one computes the first part.
         guide: the attention that follows the links of batches that have some.
+        tokenizers: of the model, where pieces share steps by their spelling.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class TrainingModule(pl.LightningModule):
         clock: Clock,
         processes: int = 1,
         guide: Guide | None = None,
+        tokenizers: Tokenizers | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -45,6 +49,8 @@ class TrainingModule(pl.LightningModule):
         self.clock = clock
         self.objective = Objective(config.label_smoothing, guide, config.r_drop, config.word_dropout)
         self.gradients = BatchGradients(model)
+        self.tokenizers = tokenizers
+        self._spellings: list[SharedSpelling] = []
 
     def on_train_start(self) -> None:
         """Let the learning rate follow the schedule from the first step on: a resumed run may end later."""
@@ -111,6 +117,10 @@ class TrainingModule(pl.LightningModule):
         left = set(self.parameters()) - {weight for group in hidden for weight in group["params"]}
         matrices = [p for p in self.parameters() if p in left and p.ndim >= 2]
         vectors = [p for p in self.parameters() if p in left and p.ndim < 2]
+        if self.tokenizers is not None:
+            src, tgt = (tokenizer.vocabulary() for tokenizer in self.tokenizers)
+            self._spellings = shared_spellings(self.model, src, tgt)
+            vectors += [spelling.steps for spelling in self._spellings]
         groups: list[dict[str, Any]] = [
             {"params": matrices, "weight_decay": decay},
             {"params": vectors, "weight_decay": 0.0},
@@ -123,10 +133,17 @@ class TrainingModule(pl.LightningModule):
             optimizer = Muon(hidden, groups, rate, weight_decay=decay, threads=threads, **adamw)
         else:
             optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate, **adamw)
+        for spelling in self._spellings:
+            optimizer.register_step_post_hook(spelling.spread)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate_factor(step, self.config, self.clock.minutes)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        """Complete the gradients."""
+        for spelling in self._spellings:
+            spelling.collect()
 
     def configure_gradient_clipping(
         self,
@@ -166,8 +183,9 @@ class DistributedTrainingModule(TrainingModule):
         ranks: Ranks,
         signals: SharedSignals,
         guide: Guide | None = None,
+        tokenizers: Tokenizers | None = None,
     ) -> None:
-        super().__init__(model, config, clock, guide=guide)
+        super().__init__(model, config, clock, guide=guide, tokenizers=tokenizers)
         self.shared_clock, self.ranks, self.signals = clock, ranks, signals
 
     def training_step(self, batch: Part, batch_idx: int) -> dict[str, Tensor]:  # type: ignore[override]
@@ -198,8 +216,15 @@ class ResidentTrainingModule(TrainingModule):
         step: does it.
     """
 
-    def __init__(self, model: Seq2Seq, config: TrainingConfig, clock: Clock, step: GradientStep) -> None:
-        super().__init__(model, config, clock)
+    def __init__(
+        self,
+        model: Seq2Seq,
+        config: TrainingConfig,
+        clock: Clock,
+        step: GradientStep,
+        tokenizers: Tokenizers | None = None,
+    ) -> None:
+        super().__init__(model, config, clock, tokenizers=tokenizers)
         self.step = step
 
     def training_step(self, batch: Rows, batch_idx: int) -> dict[str, Tensor]:  # type: ignore[override]

@@ -44,6 +44,7 @@ class Setup(NamedTuple):
     plan: Plan
     ranks: Ranks
     model: Seq2Seq
+    tokenizers: Tokenizers
     pairs: IdPairs | None  # not of a text in windows
     resident: ResidentPairs | None  # the same pairs, on the GPU
     loader: BatchLoader | WindowLoader
@@ -60,7 +61,7 @@ def set_up(
     clock, signals = (Clock(), Signals()) if alone else (SharedClock(), SharedSignals())
     if config.data.window:
         windows = WindowLoader(run, tokenizers, ranks)
-        return Setup(run, config, plan, ranks, model, None, None, windows, None, clock, signals)
+        return Setup(run, config, plan, ranks, model, tokenizers, None, None, windows, None, clock, signals)
     both = config.data.directions == "both"
     pairs, resident = IdPairs(run.ids_path, both=both), None
     batched: Pairs = pairs
@@ -79,7 +80,7 @@ def set_up(
         ranks.size,
         draw=mixture(run.read_json(run.data_path), both=both),
     )
-    return Setup(run, config, plan, ranks, model, pairs, resident, loader, head, clock, signals)
+    return Setup(run, config, plan, ranks, model, tokenizers, pairs, resident, loader, head, clock, signals)
 
 
 def _sampled(run: RunDirectory, pairs: IdPairs, tokenizers: Tokenizers) -> SampledPairs:
@@ -124,13 +125,14 @@ def make_module(setup: Setup, processes: int, stack: ExitStack) -> TrainingModul
     guide = None
     if setup.head is not None:
         guide = Guide(setup.head.layer, setup.head.head, settings.alignment_weight)
-    module = TrainingModule(model, settings, clock, processes, guide)
+    spelled = setup.tokenizers if settings.share_spelling else None
+    module = TrainingModule(model, settings, clock, processes, guide, spelled)
     if isinstance(clock, SharedClock) and isinstance(signals, SharedSignals):
         if settings.sharding:
             return ShardedTrainingModule(model, settings, clock, setup.ranks, signals)
-        return DistributedTrainingModule(model, settings, clock, setup.ranks, signals, guide)
+        return DistributedTrainingModule(model, settings, clock, setup.ranks, signals, guide, spelled)
     if setup.resident is not None:
         record = stack.enter_context(CudaGraphs()) if setup.plan.graphs else None
         gradients = GradientStep(model, setup.resident, module.objective, 1 / settings.accumulate, record)
-        return ResidentTrainingModule(model, settings, clock, gradients)
+        return ResidentTrainingModule(model, settings, clock, gradients, spelled)
     return module

@@ -36,6 +36,7 @@ from translate.training.module import count_parameters
 from translate.training.prepare import prepare_run
 from translate.training.processes import check_place, count_processes, plan_training, share_threads
 from translate.training.setup import make_callbacks, make_module, set_up
+from translate.training.spelling import shared_spellings
 from translate.training.summary import finish, read_progress, why_ended
 from translate.training.validation import Validation
 from translate.training.window_loader import WindowLoader
@@ -102,6 +103,9 @@ def _fit(run: RunDirectory, config: Config, plan: Plan, ranks: Ranks) -> None:
     model = run.build_model(tokenizers)
     if checkpoint is None and config.initial.run is not None:
         run.load_initial(model, tokenizers)
+    elif checkpoint is None and settings.share_spelling:
+        for spelling in shared_spellings(model, *(each.vocabulary() for each in tokenizers)):
+            spelling.draw()
     ended = why_ended(step, state, settings)
     if ended is not None:
         log.info("%s: nothing to do", ended)
