@@ -155,6 +155,11 @@ def test_devices_without_a_launcher_are_refused_in_python(tmp_path):
             {"average": "none", "alignment": "guided"},
             r"training\.sharding does not go together with training\.alignment guided",
         ),
+        (
+            "transformer",
+            {"average": "none", "share_spelling": True},
+            r"training\.sharding does not go together with training\.share_spelling",
+        ),
     ],
 )
 def test_sharding_that_cannot_be_is_refused(model, settings, message, tmp_path):
