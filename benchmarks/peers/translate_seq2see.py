@@ -20,7 +20,9 @@ def main() -> None:
     )
 
     def translate(lines: list[str]) -> list[str]:
-        return [found.text for found in translator.translate(lines, search, batch_tokens=ENOUGH)]
+        # Without scores, as the command does unless it is asked for them, and as the others do.
+        found = translator.translate(lines, search, batch_tokens=ENOUGH, scored=False)
+        return [each.text for each in found]
 
     write_result(time_translating(job, in_batches(job, translate)), job["engine"])
 
