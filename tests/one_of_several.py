@@ -30,7 +30,7 @@ from translate.training import window_process
 from translate.training.progress import Progress
 from translate.training.trainer import resume, train
 
-LOSSES = {"max_steps": 100, "validate_every": 40, "accumulate": 1}
+LOSSES = {"max_steps": 100, "validate_every": 40, "accumulate": 1, "share_spelling": True}
 
 
 class Losses(pl.Callback):
