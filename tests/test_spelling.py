@@ -1,4 +1,4 @@
-"""Pieces that are spelled alike share steps: what is shared, and that it is what plain parameters would do."""
+"""Pieces that are spelled alike share steps: which, and that it is what plain parameters would do."""
 
 import math
 import signal
@@ -100,6 +100,20 @@ def test_an_embedding_without_a_gradient_lends_none():
     before = table.detach().clone()
     spelling.spread()
     assert torch.equal(table, before)
+
+
+def test_pieces_with_nothing_in_common_take_their_own_steps():
+    tables = [nn.Parameter(torch.ones(3, 2)) for _ in range(2)]
+    spelling = SharedSpelling(tables[:1], ["<unk>", "<0x41>", "▁"])
+    assert len(spelling.steps) == 0
+    spelling.draw()
+    for table, parameters in zip(tables, ([tables[0], spelling.steps], [tables[1]]), strict=True):
+        table.grad = torch.tensor([[1.0, 2.0]] * 3)
+        spelling.collect()
+        torch.optim.AdamW(parameters, lr=0.1, fused=True).step()
+        spelling.spread()
+    assert torch.equal(*tables)
+    assert tables[0].max() < 1
 
 
 def test_fresh_embeddings_are_alike_where_their_spelling_is():

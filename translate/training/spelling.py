@@ -56,7 +56,11 @@ class Bags(NamedTuple):
         rows = [row for bag in filled for row, _ in bag]
         weights = [weight for bag in filled for _, weight in bag]
         starts = list(accumulate(map(len, filled), initial=0))[:-1]
-        return cls(torch.tensor(rows, dtype=torch.long), torch.tensor(starts), torch.tensor(weights))
+        return cls(
+            torch.tensor(rows, dtype=torch.long),
+            torch.tensor(starts, dtype=torch.long),
+            torch.tensor(weights, dtype=torch.float32),
+        )
 
     def to(self, device: torch.device) -> "Bags":
         """Move them."""
@@ -76,7 +80,7 @@ class SharedSpelling:
         pieces: of all their rows.
     """
 
-    def __init__(self, tables: Sequence[nn.Parameter], pieces: Sequence[str]) -> None:
+    def __init__(self, tables: Sequence[Tensor], pieces: Sequence[str]) -> None:
         self.tables = tables
         spelled = [dict.fromkeys(features(piece)) for piece in pieces]
         counts = Counter(feature for piece in spelled for feature in piece)
@@ -129,11 +133,9 @@ def shared_spellings(model: Seq2Seq, src: Sequence[str], tgt: Sequence[str]) -> 
         tgt: the target's; where a model has common embeddings, the first ones of the source.
     """
     source = model.src_embedding
-    tables = [source.beginning.weight, source.rest.weight] if isinstance(source, LongerEmbedding) else []
-    vocabularies = [(tables or [source.weight], src)]
-    seen = {id(table) for table in vocabularies[0][0]}
+    parts = [source.beginning, source.rest] if isinstance(source, LongerEmbedding) else [source]
+    found = [SharedSpelling([part.weight for part in parts], src)]
     for weight in (model.tgt_embedding.weight, model.output.weight):
-        if id(weight) not in seen:
-            vocabularies.append(([weight], tgt))
-            seen.add(id(weight))
-    return [SharedSpelling(tables, pieces) for tables, pieces in vocabularies]  # type: ignore[arg-type]
+        if not any(weight is table for shared in found for table in shared.tables):
+            found.append(SharedSpelling([weight], tgt))
+    return found
