@@ -17,7 +17,7 @@ from translate.tokenizer import UNK_ID
 
 # Tokens: on a CPU large enough for full matrix products, small enough for their scores to stay in cache; on a
 # GPU few enough chunks to start.
-CHUNK, GPU_CHUNK = 256, 4096
+CHUNK, GPU_CHUNK = 512, 4096
 
 
 class Guide(NamedTuple):
