@@ -1,12 +1,11 @@
 """R-Drop: two passes with their own dropout, and the divergence between what they say (Liang et al. 2021)."""
 
-import signal
 from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny_training import MODELS, assert_same_run, checkpoint, copy_run, probe, tiny_config
+from tiny_training import MODELS, assert_same_run, checkpoint, copy_run, resume_interrupted, tiny_config
 
 from translate.batches import collate
 from translate.model import build_model
@@ -151,16 +150,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     fresh = prepare_run(r_drop_config(tmp_path), tmp_path / "fresh")
     whole, stopped = (copy_run(fresh, tmp_path / name) for name in ("whole", "stopped"))
     resume(whole.path)
-
-    def interrupt(trainer):
-        if trainer.global_step == 2:
-            signal.raise_signal(signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        probe(patch, on_train_batch_end=interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            resume(stopped.path)
-    resume(stopped.path)
+    resume_interrupted(stopped, monkeypatch, 2)
     assert_same_run(whole, stopped)
     without = train(r_drop_config(tmp_path, r_drop=0.0), tmp_path / "without")
     name = "model.tgt_embedding.weight"

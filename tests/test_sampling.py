@@ -1,6 +1,5 @@
 """Pieces drawn for each batch: the same text, the same batches when resumed, links of the same words."""
 
-import signal
 from dataclasses import replace
 
 import numpy as np
@@ -8,15 +7,15 @@ import pytest
 import torch
 from small_tokenizers import model_of_characters
 from tiny import write_ids
-from tiny_training import (
+from tiny_training import (  # fmt: skip
     assert_same_run,
     checkpoint,
     copy_run,
     numbers,
-    probe,
+    resume_interrupted,
     tiny_config,
     with_data,
-)  # fmt: skip
+)
 
 from translate.alignment.words import word_numbers
 from translate.config.tokenizer import TokenizerConfig
@@ -208,17 +207,7 @@ def test_a_run_that_is_stopped_ends_as_if_it_had_not_been(guided, tmp_path, monk
     fresh = prepare_run(with_data(config, directions="both"), tmp_path / "fresh")
     whole, stopped = (copy_run(fresh, tmp_path / name) for name in ("whole", "stopped"))
     resume(whole.path)
-
-    def interrupt(trainer):
-        if trainer.global_step in (2, 5):
-            signal.raise_signal(signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        probe(patch, on_train_batch_end=interrupt)
-        for _ in range(2):
-            with pytest.raises(KeyboardInterrupt):
-                resume(stopped.path)
-    resume(stopped.path)
+    resume_interrupted(stopped, monkeypatch, 2, 5)
     assert_same_run(whole, stopped)
 
 

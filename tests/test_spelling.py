@@ -1,12 +1,11 @@
 """Pieces that are spelled alike share steps: which, and that it is what plain parameters would do."""
 
 import math
-import signal
 
 import pytest
 import torch
 from small_models import VOCABULARY, small_config, small_model
-from tiny_training import assert_same_run, checkpoint, copy_run, probe, tiny_config
+from tiny_training import assert_same_run, checkpoint, copy_run, resume_interrupted, tiny_config
 from torch import nn
 
 from translate.config.training import TrainingConfig
@@ -149,18 +148,10 @@ def test_every_table_of_pieces_shares_with_those_of_its_vocabulary():
         assert tables(model) == expected
 
 
-class Vocabulary:
-    """As much of a tokenizer as is asked."""
-
-    def vocabulary(self):
-        return PIECES
-
-
 def test_a_step_of_no_numbers_changes_nothing():
     model = small_model()
-    module = TrainingModule(
-        model, TrainingConfig(optimizer="adamw"), Clock(), tokenizers=(Vocabulary(), Vocabulary())
-    )
+    spellings = shared_spellings(model, PIECES, PIECES)
+    module = TrainingModule(model, TrainingConfig(optimizer="adamw"), Clock(), spellings=spellings)
     optimizer = module.configure_optimizers()["optimizer"]
     for bad in (0.0, 1.0):
         before = model.tgt_embedding.weight.detach().clone()
@@ -172,7 +163,7 @@ def test_a_step_of_no_numbers_changes_nothing():
         optimizer.step()
         assert torch.equal(before, model.tgt_embedding.weight) == bool(bad)
         assert (str(optimizer.state_dict()["state"]) == state) == bool(bad)
-        (spelling,) = module._spellings
+        (spelling,) = spellings
         assert spelling.steps.eq(0).all()
 
 
@@ -183,16 +174,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(model, tmp_path, monkeypatch):
     fresh = prepare_run(config, tmp_path / "fresh")
     whole, stopped = (copy_run(fresh, tmp_path / name) for name in ("whole", "stopped"))
     resume(whole.path)
-
-    def interrupt(trainer):
-        if trainer.global_step == 4:
-            signal.raise_signal(signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        probe(patch, on_train_batch_end=interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            resume(stopped.path)
-    resume(stopped.path)
+    resume_interrupted(stopped, monkeypatch, 4)
     assert_same_run(whole, stopped)
     without = train(tiny_config(tmp_path, model, **settings), tmp_path / "without")
     name = "model.tgt_embedding.weight"

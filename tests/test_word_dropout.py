@@ -1,10 +1,8 @@
 """Word dropout: pieces that are read become the unknown one (Gal & Ghahramani 2016)."""
 
-import signal
-
 import pytest
 import torch
-from tiny_training import MODELS, assert_same_run, checkpoint, copy_run, probe, tiny_config
+from tiny_training import MODELS, assert_same_run, checkpoint, copy_run, resume_interrupted, tiny_config
 
 from translate.batches import collate
 from translate.model import build_model
@@ -64,16 +62,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     fresh = prepare_run(config, tmp_path / "fresh")
     whole, stopped = (copy_run(fresh, tmp_path / name) for name in ("whole", "stopped"))
     resume(whole.path)
-
-    def interrupt(trainer):
-        if trainer.global_step == 2:
-            signal.raise_signal(signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        probe(patch, on_train_batch_end=interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            resume(stopped.path)
-    resume(stopped.path)
+    resume_interrupted(stopped, monkeypatch, 2)
     assert_same_run(whole, stopped)
     without = train(tiny_config(tmp_path, **settings), tmp_path / "without")
     name = "model.tgt_embedding.weight"

@@ -2,12 +2,14 @@
 
 import random
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -128,6 +130,21 @@ def probe(monkeypatch: Any, **hooks: Callable[[pl.Trainer], None]) -> None:
         return trainer
 
     monkeypatch.setattr(training, "_trainer", with_probe)
+
+
+def resume_interrupted(run: RunDirectory, monkeypatch: Any, *steps: int) -> None:
+    """Go on with a run to its end, with a Ctrl-C after each of these steps."""
+
+    def interrupt(trainer: pl.Trainer) -> None:
+        if trainer.global_step in steps:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        probe(patch, on_train_batch_end=interrupt)
+        for _ in steps:
+            with pytest.raises(KeyboardInterrupt):
+                training.resume(run.path)
+    training.resume(run.path)
 
 
 def checkpoint(run: RunDirectory) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The LightningModule: what a step is, and what is optimised how."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,7 +12,6 @@ from translate.batches import Batch, Part, deal
 from translate.collective import Ranks
 from translate.config.training import TrainingConfig
 from translate.model import Seq2Seq
-from translate.tokenizer import Tokenizers
 from translate.training.clock import Clock, SharedClock
 from translate.training.division import BatchGradients
 from translate.training.interruption import SharedSignals
@@ -20,7 +20,7 @@ from translate.training.muon import Muon, hidden_matrices
 from translate.training.recorded import GradientStep
 from translate.training.resident import Rows
 from translate.training.schedule import learning_rate_factor
-from translate.training.spelling import SharedSpelling, shared_spellings
+from translate.training.spelling import SharedSpelling
 
 
 class TrainingModule(pl.LightningModule):
@@ -30,7 +30,7 @@ class TrainingModule(pl.LightningModule):
         clock: measures the run, whose learning rate may depend on it.
         processes: that share each batch; this one computes the first part.
         guide: the attention that follows the links of batches that have some.
-        tokenizers: of the model, where pieces share steps by their spelling.
+        spellings: by which pieces of the model share steps.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class TrainingModule(pl.LightningModule):
         clock: Clock,
         processes: int = 1,
         guide: Guide | None = None,
-        tokenizers: Tokenizers | None = None,
+        spellings: Sequence[SharedSpelling] = (),
     ) -> None:
         super().__init__()
         self.model = model
@@ -49,8 +49,7 @@ class TrainingModule(pl.LightningModule):
         self.clock = clock
         self.objective = Objective(config.label_smoothing, guide, config.r_drop, config.word_dropout)
         self.gradients = BatchGradients(model)
-        self.tokenizers = tokenizers
-        self._spellings: list[SharedSpelling] = []
+        self.spellings = spellings
 
     def on_train_start(self) -> None:
         """Let the learning rate follow the schedule from the first step on: a resumed run may end later."""
@@ -117,10 +116,9 @@ class TrainingModule(pl.LightningModule):
         left = set(self.parameters()) - {weight for group in hidden for weight in group["params"]}
         matrices = [p for p in self.parameters() if p in left and p.ndim >= 2]
         vectors = [p for p in self.parameters() if p in left and p.ndim < 2]
-        if self.tokenizers is not None:
-            src, tgt = (tokenizer.vocabulary() for tokenizer in self.tokenizers)
-            self._spellings = shared_spellings(self.model, src, tgt)
-            vectors += [spelling.steps for spelling in self._spellings]
+        for spelling in self.spellings:
+            spelling.to(self.device)
+            vectors.append(spelling.steps)
         groups: list[dict[str, Any]] = [
             {"params": matrices, "weight_decay": decay},
             {"params": vectors, "weight_decay": 0.0},
@@ -133,7 +131,7 @@ class TrainingModule(pl.LightningModule):
             optimizer = Muon(hidden, groups, rate, weight_decay=decay, threads=threads, **adamw)
         else:
             optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate, **adamw)
-        for spelling in self._spellings:
+        for spelling in self.spellings:
             optimizer.register_step_post_hook(spelling.spread)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate_factor(step, self.config, self.clock.minutes)
@@ -142,7 +140,7 @@ class TrainingModule(pl.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         """Complete the gradients."""
-        for spelling in self._spellings:
+        for spelling in self.spellings:
             spelling.collect()
 
     def configure_gradient_clipping(
@@ -183,9 +181,9 @@ class DistributedTrainingModule(TrainingModule):
         ranks: Ranks,
         signals: SharedSignals,
         guide: Guide | None = None,
-        tokenizers: Tokenizers | None = None,
+        spellings: Sequence[SharedSpelling] = (),
     ) -> None:
-        super().__init__(model, config, clock, guide=guide, tokenizers=tokenizers)
+        super().__init__(model, config, clock, guide=guide, spellings=spellings)
         self.shared_clock, self.ranks, self.signals = clock, ranks, signals
 
     def training_step(self, batch: Part, batch_idx: int) -> dict[str, Tensor]:  # type: ignore[override]
@@ -222,9 +220,9 @@ class ResidentTrainingModule(TrainingModule):
         config: TrainingConfig,
         clock: Clock,
         step: GradientStep,
-        tokenizers: Tokenizers | None = None,
+        spellings: Sequence[SharedSpelling] = (),
     ) -> None:
-        super().__init__(model, config, clock, tokenizers=tokenizers)
+        super().__init__(model, config, clock, spellings=spellings)
         self.step = step
 
     def training_step(self, batch: Rows, batch_idx: int) -> dict[str, Tensor]:  # type: ignore[override]

@@ -1,5 +1,6 @@
 """What a training is made of: batches, callbacks in their order, and the module that takes the steps."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ from translate.training.recorded import CudaGraphs, GradientStep
 from translate.training.resident import ResidentPairs
 from translate.training.sampling import SampledPairs
 from translate.training.sharding import ShardedTrainingModule
+from translate.training.spelling import SharedSpelling
 from translate.training.validation import Validation
 from translate.training.window_loader import WindowLoader
 
@@ -44,7 +46,7 @@ class Setup(NamedTuple):
     plan: Plan
     ranks: Ranks
     model: Seq2Seq
-    tokenizers: Tokenizers
+    spellings: Sequence[SharedSpelling]  # none, unless pieces share steps
     pairs: IdPairs | None  # not of a text in windows
     resident: ResidentPairs | None  # the same pairs, on the GPU
     loader: BatchLoader | WindowLoader
@@ -54,14 +56,20 @@ class Setup(NamedTuple):
 
 
 def set_up(
-    run: RunDirectory, config: Config, plan: Plan, ranks: Ranks, model: Seq2Seq, tokenizers: Tokenizers
+    run: RunDirectory,
+    config: Config,
+    plan: Plan,
+    ranks: Ranks,
+    model: Seq2Seq,
+    tokenizers: Tokenizers,
+    spellings: Sequence[SharedSpelling],
 ) -> Setup:
     """Open the training pairs, and say how they become batches."""
     alone = ranks.size == 1
     clock, signals = (Clock(), Signals()) if alone else (SharedClock(), SharedSignals())
     if config.data.window:
         windows = WindowLoader(run, tokenizers, ranks)
-        return Setup(run, config, plan, ranks, model, tokenizers, None, None, windows, None, clock, signals)
+        return Setup(run, config, plan, ranks, model, spellings, None, None, windows, None, clock, signals)
     both = config.data.directions == "both"
     pairs, resident = IdPairs(run.ids_path, both=both), None
     batched: Pairs = pairs
@@ -80,7 +88,7 @@ def set_up(
         ranks.size,
         draw=mixture(run.read_json(run.data_path), both=both),
     )
-    return Setup(run, config, plan, ranks, model, tokenizers, pairs, resident, loader, head, clock, signals)
+    return Setup(run, config, plan, ranks, model, spellings, pairs, resident, loader, head, clock, signals)
 
 
 def _sampled(run: RunDirectory, pairs: IdPairs, tokenizers: Tokenizers) -> SampledPairs:
@@ -125,14 +133,13 @@ def make_module(setup: Setup, processes: int, stack: ExitStack) -> TrainingModul
     guide = None
     if setup.head is not None:
         guide = Guide(setup.head.layer, setup.head.head, settings.alignment_weight)
-    spelled = setup.tokenizers if settings.share_spelling else None
-    module = TrainingModule(model, settings, clock, processes, guide, spelled)
+    module = TrainingModule(model, settings, clock, processes, guide, setup.spellings)
     if isinstance(clock, SharedClock) and isinstance(signals, SharedSignals):
         if settings.sharding:
             return ShardedTrainingModule(model, settings, clock, setup.ranks, signals)
-        return DistributedTrainingModule(model, settings, clock, setup.ranks, signals, guide, spelled)
+        return DistributedTrainingModule(model, settings, clock, setup.ranks, signals, guide, setup.spellings)
     if setup.resident is not None:
         record = stack.enter_context(CudaGraphs()) if setup.plan.graphs else None
         gradients = GradientStep(model, setup.resident, module.objective, 1 / settings.accumulate, record)
-        return ResidentTrainingModule(model, settings, clock, gradients, spelled)
+        return ResidentTrainingModule(model, settings, clock, gradients, setup.spellings)
     return module

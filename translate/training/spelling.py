@@ -91,11 +91,15 @@ class SharedSpelling:
         for row, found in enumerate(kept):
             for number in found:
                 having[number].append((row, len(found) ** -0.5))
-        device = tables[0].device
-        self._features = Bags.of([(number, len(bag) ** -0.5) for number in bag] for bag in kept).to(device)
-        self._pieces = Bags.of(having).to(device)
+        self._features = Bags.of([(number, len(bag) ** -0.5) for number in bag] for bag in kept)
+        self._pieces = Bags.of(having)
         # Of the features' vectors only the steps are here: zero, but while the optimizer takes one.
         self.steps = nn.Parameter(tables[0].new_zeros(len(numbers), tables[0].shape[1]))
+
+    def to(self, device: torch.device) -> None:
+        """Follow the embeddings to where they have gone."""
+        self._features, self._pieces = self._features.to(device), self._pieces.to(device)
+        self.steps.data = self.steps.data.to(device)
 
     def draw(self) -> None:
         """Let fresh embeddings be alike where their spelling is; they stay as large as they were drawn."""

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,7 @@ from translate.training.module import count_parameters
 from translate.training.prepare import prepare_run
 from translate.training.processes import check_place, count_processes, plan_training, share_threads
 from translate.training.setup import make_callbacks, make_module, set_up
-from translate.training.spelling import shared_spellings
+from translate.training.spelling import SharedSpelling, shared_spellings
 from translate.training.summary import finish, read_progress, why_ended
 from translate.training.validation import Validation
 from translate.training.window_loader import WindowLoader
@@ -103,9 +103,6 @@ def _fit(run: RunDirectory, config: Config, plan: Plan, ranks: Ranks) -> None:
     model = run.build_model(tokenizers)
     if checkpoint is None and config.initial.run is not None:
         run.load_initial(model, tokenizers)
-    elif checkpoint is None and settings.share_spelling:
-        for spelling in shared_spellings(model, *(each.vocabulary() for each in tokenizers)):
-            spelling.draw()
     ended = why_ended(step, state, settings)
     if ended is not None:
         log.info("%s: nothing to do", ended)
@@ -119,7 +116,13 @@ def _fit(run: RunDirectory, config: Config, plan: Plan, ranks: Ranks) -> None:
         logged = -1 if checkpoint is None else step
         run.truncate_metrics(logged)
         cut_events(run.path / BOARD, logged)
-    validation, steps = _take_steps(run, config, plan, ranks, model, tokenizers, checkpoint)
+    spellings: list[SharedSpelling] = []
+    if settings.share_spelling:
+        spellings = shared_spellings(model, *(each.vocabulary() for each in tokenizers))
+    if checkpoint is None and config.initial.run is None:
+        for spelling in spellings:
+            spelling.draw()
+    validation, steps = _take_steps(run, config, plan, ranks, model, tokenizers, spellings, checkpoint)
     if ranks.is_first:
         finish(run, plan, ranks, validation.state_dict(), count_parameters(model), steps)
 
@@ -131,12 +134,13 @@ def _take_steps(
     ranks: Ranks,
     model: Seq2Seq,
     tokenizers: Tokenizers,
+    spellings: Sequence[SharedSpelling],
     checkpoint: Path | None,
 ) -> tuple[Validation, int]:
     """Train from a checkpoint or the beginning to the end; return what was validated, and the last step."""
     threads = share_threads(config.training.threads, ranks.place)
     processes = count_processes(config, plan, ranks.place)
-    setup = set_up(run, config, plan, ranks, model, tokenizers)
+    setup = set_up(run, config, plan, ranks, model, tokenizers, spellings)
     loader = setup.loader
     validation = Validation(run, config, tokenizers, loader, setup.clock, ranks)
     valid_batches = validation.batches()
